@@ -1,0 +1,328 @@
+// The one file that knows both Python and the core: it checks lengths, releases the GIL once around each call, and
+// hands arrays over. Names here are private; src/lossfloor owns every public name.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/function.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "lossfloor/graph.hpp"
+#include "lossfloor/optprob.hpp"
+#include "lossfloor/pairs.hpp"
+
+namespace nb = nanobind;
+using namespace lossfloor;
+
+namespace {
+
+template <class T>
+using In1 = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using In2 = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Out1 = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+template <class T>
+using Out2 = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
+
+// Memory that Python frees when the last array that looks at it is gone.
+template <class T>
+nb::capsule owner_of(T* data) {
+  return nb::capsule(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+}
+
+template <class T>
+Out2<T> new_matrix(std::size_t rows, std::size_t columns) {
+  T* data = new T[rows * columns]();
+  return Out2<T>(data, {rows, columns}, owner_of(data));
+}
+
+template <class T>
+Out1<T> copied(const std::vector<T>& values) {
+  T* data = new T[values.size()];
+  std::copy(values.begin(), values.end(), data);
+  return Out1<T>(data, {values.size()}, owner_of(data));
+}
+
+template <class T>
+MatrixView<T> view(const In2<T>& matrix) {
+  return {matrix.data(), matrix.shape(0), matrix.shape(1)};
+}
+
+void require(bool condition, const char* message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+Out2<std::uint32_t> as_array(const DoubtfulPairs& pairs) {
+  auto result = new_matrix<std::uint32_t>(pairs.size(), 2);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    result.data()[2 * i] = pairs[i].first;
+    result.data()[2 * i + 1] = pairs[i].second;
+  }
+  return result;
+}
+
+Metric metric_named(const std::string& name) {
+  if (name == "l1") return Metric::l1;
+  if (name == "l2") return Metric::l2;
+  if (name == "linf") return Metric::linf;
+  if (name == "lp") return Metric::lp;
+  throw std::invalid_argument("metric must be l1, l2, linf or lp");
+}
+
+std::vector<Bracket> brackets(const In2<double>& pairs) {
+  require(pairs.shape(1) == 2 && pairs.shape(0) >= 1, "brackets must have shape (k, 2)");
+  std::vector<Bracket> result(pairs.shape(0));
+  for (std::size_t k = 0; k < result.size(); ++k) result[k] = {pairs.data()[2 * k], pairs.data()[2 * k + 1]};
+  return result;
+}
+
+template <class T>
+nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
+  using Self = Strips<T>;
+  nb::class_<Self> cls(m, name);
+  cls.def(
+         "__init__",
+         [](Self* self, const std::string& metric, In2<T> right, double p, bool portable) {
+           const Metric chosen = metric_named(metric);
+           const auto matrix = view(right);
+           require(matrix.rows > 0 && matrix.columns > 0, "right must have a row and a column");
+           nb::gil_scoped_release release;
+           new (self) Self(chosen, p, matrix, portable);
+         },
+         nb::arg("metric"), nb::arg("right").noconvert(), nb::arg("p") = 2.0, nb::arg("portable") = false)
+      .def_prop_ro("count", &Self::count)
+      .def_prop_ro("features", &Self::features)
+      .def_prop_ro("kernel", &Self::kernel_name)
+      .def(
+          "within_bracket",
+          [](const Self& self, In2<T> left, double relative, double absolute, double lower, double upper,
+             int threads) {
+            require(left.shape(1) == self.features(), "left must have the features of right");
+            auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.count()));
+            DoubtfulPairs doubtful;
+            {
+              nb::gil_scoped_release release;
+              doubtful = self.within_bracket(view(left), {relative, absolute}, {lower, upper}, threads, bits.data());
+            }
+            return nb::make_tuple(bits, as_array(doubtful));
+          },
+          nb::arg("left").noconvert(), nb::arg("relative"), nb::arg("absolute"), nb::arg("lower"), nb::arg("upper"),
+          nb::arg("threads"))
+      .def(
+          "within_radii",
+          [](const Self& self, In2<T> left, double relative, double absolute, In1<double> left_radius,
+             In1<double> right_radius, double slack, int threads) {
+            require(left.shape(1) == self.features(), "left must have the features of right");
+            require(left_radius.shape(0) == left.shape(0), "left_radius must have a value for each left row");
+            require(right_radius.shape(0) == self.count(), "right_radius must have a value for each right row");
+            auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.count()));
+            DoubtfulPairs doubtful;
+            {
+              nb::gil_scoped_release release;
+              doubtful = self.within_radii(view(left), {relative, absolute}, left_radius.data(), right_radius.data(),
+                                           slack, threads, bits.data());
+            }
+            return nb::make_tuple(bits, as_array(doubtful));
+          },
+          nb::arg("left").noconvert(), nb::arg("relative"), nb::arg("absolute"), nb::arg("left_radius").noconvert(),
+          nb::arg("right_radius").noconvert(), nb::arg("slack"), nb::arg("threads"))
+      .def(
+          "levels_bracket",
+          [](const Self& self, In2<T> left, double relative, double absolute, In2<double> thresholds, int threads) {
+            require(left.shape(1) == self.features(), "left must have the features of right");
+            const auto bounds = brackets(thresholds);
+            auto levels = new_matrix<std::uint8_t>(left.shape(0), self.count());
+            DoubtfulPairs doubtful;
+            {
+              nb::gil_scoped_release release;
+              doubtful = self.levels_bracket(view(left), {relative, absolute}, bounds.data(), bounds.size(), threads,
+                                             levels.data());
+            }
+            return nb::make_tuple(levels, as_array(doubtful));
+          },
+          nb::arg("left").noconvert(), nb::arg("relative"), nb::arg("absolute"), nb::arg("thresholds").noconvert(),
+          nb::arg("threads"));
+  return cls;
+}
+
+template <class T>
+void bind_exact(nb::class_<Strips<T>> cls) {
+  using Self = Strips<T>;
+  cls.def(
+         "within",
+         [](const Self& self, In2<T> left, std::int64_t limit, int threads) {
+           require(left.shape(1) == self.features(), "left must have the features of right");
+           auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.count()));
+           {
+             nb::gil_scoped_release release;
+             self.within(view(left), limit, threads, bits.data());
+           }
+           return bits;
+         },
+         nb::arg("left").noconvert(), nb::arg("limit"), nb::arg("threads"))
+      .def(
+          "levels",
+          [](const Self& self, In2<T> left, In1<std::int32_t> thresholds, int threads) {
+            require(left.shape(1) == self.features(), "left must have the features of right");
+            auto levels = new_matrix<std::uint8_t>(left.shape(0), self.count());
+            {
+              nb::gil_scoped_release release;
+              self.levels(view(left), thresholds.data(), thresholds.shape(0), threads, levels.data());
+            }
+            return levels;
+          },
+          nb::arg("left").noconvert(), nb::arg("thresholds").noconvert(), nb::arg("threads"));
+}
+
+BitGraph bit_graph(const In2<std::uint64_t>& bits, std::size_t right) {
+  require(bits.shape(1) == words_for(right), "bits must have one word for each 64 right vertices");
+  const std::size_t used = right % 64;
+  if (used != 0) {  // the solver counts whole words
+    for (std::size_t u = 0; u < bits.shape(0); ++u) {
+      require((bits.data()[(u + 1) * bits.shape(1) - 1] >> used) == 0, "bits beyond the right vertices must be zero");
+    }
+  }
+  return {bits.shape(0), right, bits.shape(1), bits.data()};
+}
+
+ListGraph list_graph(const In1<std::int64_t>& offsets, const In1<std::int32_t>& targets, std::size_t right) {
+  require(offsets.shape(0) >= 1 && offsets.data()[0] == 0, "offsets must begin with 0");
+  const std::size_t left = offsets.shape(0) - 1;
+  for (std::size_t u = 0; u < left; ++u) require(offsets.data()[u] <= offsets.data()[u + 1], "offsets must ascend");
+  require(static_cast<std::size_t>(offsets.data()[left]) == targets.shape(0), "offsets must end with len(targets)");
+  for (std::size_t u = 0; u < left; ++u) {
+    std::int64_t before = -1;
+    for (std::int64_t e = offsets.data()[u]; e < offsets.data()[u + 1]; ++e) {
+      const std::int64_t v = targets.data()[e];
+      require(before < v && v < static_cast<std::int64_t>(right), "targets must ascend in each row, below right");
+      before = v;
+    }
+  }
+  return {left, right, offsets.data(), targets.data()};
+}
+
+// Looks for Ctrl-C and reports progress at most twenty times a second, whatever the rate of the calls.
+Poll make_poll(const std::optional<std::function<void(std::size_t)>>& progress) {
+  auto last = std::chrono::steady_clock::now();
+  return [progress, last](std::size_t settled) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last < std::chrono::milliseconds(50)) return false;
+    last = now;
+    nb::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    if (progress) (*progress)(settled);
+    return false;
+  };
+}
+
+nb::tuple as_tuple(const Partition& partition) {
+  const std::size_t count = partition.flow.size();
+  auto edges = new_matrix<std::int32_t>(count, 2);
+  auto* high = new std::int64_t[count];
+  Out1<std::int64_t> flow_high(high, {count}, owner_of(high));
+  auto* low = new std::uint64_t[count];
+  Out1<std::uint64_t> flow_low(low, {count}, owner_of(low));
+  for (std::size_t i = 0; i < count; ++i) {
+    const FlowEdge& edge = partition.flow[i];
+    edges.data()[2 * i] = edge.left;
+    edges.data()[2 * i + 1] = edge.right;
+    high[i] = static_cast<std::int64_t>(edge.amount >> 64);
+    low[i] = static_cast<std::uint64_t>(edge.amount);
+  }
+  return nb::make_tuple(copied(partition.left_block), copied(partition.right_block), copied(partition.a),
+                        copied(partition.b), edges, flow_high, flow_low, partition.n_flows, partition.n_searches);
+}
+
+template <class Graph>
+nb::tuple solve_graph(const Graph& graph, const In1<std::int64_t>& left_weight, const In1<std::int64_t>& right_weight,
+                      const std::optional<std::function<void(std::size_t)>>& progress) {
+  require(left_weight.shape(0) == graph.left, "left_weight must have a value for each left vertex");
+  require(right_weight.shape(0) == graph.right, "right_weight must have a value for each right vertex");
+  Partition partition;
+  {
+    const Poll poll = make_poll(progress);
+    nb::gil_scoped_release release;
+    partition = solve(graph, left_weight.data(), right_weight.data(), poll);
+  }
+  return as_tuple(partition);
+}
+
+template <class Graph>
+nb::tuple degrees_of(const Graph& graph) {
+  Degrees result;
+  {
+    nb::gil_scoped_release release;
+    result = degrees(graph);
+  }
+  return nb::make_tuple(copied(result.left), copied(result.right));
+}
+
+template <class Graph>
+nb::tuple components_of(const Graph& graph) {
+  Components result;
+  {
+    nb::gil_scoped_release release;
+    result = components(graph);
+  }
+  return nb::make_tuple(copied(result.left), copied(result.right), result.count);
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+  m.doc() = "Hot kernels of lossfloor: private, see the package for what to call.";
+  bind_exact(bind_strips<std::uint8_t>(m, "StripsU8"));
+  bind_exact(bind_strips<std::int16_t>(m, "StripsI16"));
+  bind_strips<float>(m, "StripsF32");
+  bind_strips<double>(m, "StripsF64");
+
+  using Progress = std::optional<std::function<void(std::size_t)>>;
+  m.def(
+      "solve_bits",
+      [](In2<std::uint64_t> bits, std::size_t right, In1<std::int64_t> left_weight, In1<std::int64_t> right_weight,
+         const Progress& progress) {
+        return solve_graph(bit_graph(bits, right), left_weight, right_weight, progress);
+      },
+      nb::arg("bits").noconvert(), nb::arg("right"), nb::arg("left_weight").noconvert(),
+      nb::arg("right_weight").noconvert(), nb::arg("progress") = nb::none());
+  m.def(
+      "solve_lists",
+      [](In1<std::int64_t> offsets, In1<std::int32_t> targets, std::size_t right, In1<std::int64_t> left_weight,
+         In1<std::int64_t> right_weight, const Progress& progress) {
+        return solve_graph(list_graph(offsets, targets, right), left_weight, right_weight, progress);
+      },
+      nb::arg("offsets").noconvert(), nb::arg("targets").noconvert(), nb::arg("right"),
+      nb::arg("left_weight").noconvert(), nb::arg("right_weight").noconvert(), nb::arg("progress") = nb::none());
+  m.def(
+      "degrees_bits",
+      [](In2<std::uint64_t> bits, std::size_t right) { return degrees_of(bit_graph(bits, right)); },
+      nb::arg("bits").noconvert(), nb::arg("right"));
+  m.def(
+      "components_bits",
+      [](In2<std::uint64_t> bits, std::size_t right) { return components_of(bit_graph(bits, right)); },
+      nb::arg("bits").noconvert(), nb::arg("right"));
+  m.def(
+      "components_lists",
+      [](In1<std::int64_t> offsets, In1<std::int32_t> targets, std::size_t right) {
+        return components_of(list_graph(offsets, targets, right));
+      },
+      nb::arg("offsets").noconvert(), nb::arg("targets").noconvert(), nb::arg("right"));
+  m.def(
+      "set_bits",
+      [](In2<std::uint64_t> bits) {
+        std::vector<std::int32_t> targets;
+        std::vector<std::int64_t> counts;
+        {
+          nb::gil_scoped_release release;
+          append_set_bits(bits.data(), bits.shape(0), bits.shape(1), targets, counts);
+        }
+        return nb::make_tuple(copied(targets), copied(counts));
+      },
+      nb::arg("bits").noconvert());
+}

@@ -1,0 +1,76 @@
+// The inner loops, once for any processor and once for wider instructions, behind one table of functions.
+//
+// All of them look at a strip of `kStrip` = 64 right-hand examples at a time, so that the outcome of one left-hand
+// example against a strip is one 64-bit word of the conflict graph.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lossfloor {
+
+constexpr std::size_t kStrip = 64;  // right-hand examples a strip, bits a word
+constexpr std::size_t kTile = 6;    // left-hand examples a tile of the product kernels
+
+// How the differences of single features make a distance.
+enum class Metric { l1, l2, linf, lp };
+
+// A threshold known to lie between two doubles: `lower` <= threshold <= `upper`.
+struct Bracket {
+  double lower;
+  double upper;
+};
+
+// What one row says of a strip: who is surely within the threshold, and who could not be told.
+struct StripOutcome {
+  std::uint64_t within;
+  std::uint64_t doubtful;
+};
+
+struct Kernels {
+  const char* name;
+
+  // out[r * kStrip + c] += sum_k left[k][r] * right[k][c] for kTile rows and the columns of one panel
+  // (16 columns of int16 or float, 8 of double). int16 comes in pairs of features: left[k][r][2], right[k][c][2].
+  void (*dot_i16)(const std::int16_t* left, const std::int16_t* right, std::size_t pairs, std::int32_t* out);
+  void (*dot_f32)(const float* left, const float* right, std::size_t count, float* out);
+  void (*dot_f64)(const double* left, const double* right, std::size_t count, double* out);
+
+  // keys[c] = left_square + right_square[c] - 2 keys[c]: from products to squared distances.
+  void (*squares_i32)(std::int32_t* keys, const std::int32_t* right_square, std::int32_t left_square);
+
+  // keys[c] = distance of one example to each of a strip; a strip of which every key is above `limit` may be
+  // abandoned: then all its keys are some number above `limit`, and false is returned.
+  // u8: right[group][c][8] in groups of eight features for l1, right[feature][c] for linf.
+  bool (*l1_u8)(const std::uint8_t* left, const std::uint8_t* right, std::size_t groups, std::int32_t limit,
+                std::int32_t* keys);
+  bool (*linf_u8)(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
+                  std::int32_t* keys);
+  // right[feature][c]; the keys of lp are sums of p-th powers.
+  bool (*l1_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
+  bool (*linf_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
+  bool (*l1_f64)(const double* left, const double* right, std::size_t features, double limit, double* keys);
+  bool (*linf_f64)(const double* left, const double* right, std::size_t features, double limit, double* keys);
+  bool (*lp_f64)(const double* left, const double* right, std::size_t features, double p, double limit,
+                 double* keys);
+
+  // Bits of the keys that are at most `limit`.
+  std::uint64_t (*at_most_i32)(const std::int32_t* keys, std::int32_t limit);
+  // For true values within keys[c] +- (relative * scale[c] + absolute): who is within, who is doubtful.
+  StripOutcome (*at_most_f64)(const double* keys, const double* scale, double relative, double absolute,
+                              Bracket threshold);
+  // The same with a threshold for each column, (left_radius + right_radius[c])^power, known to the relative `slack`.
+  StripOutcome (*at_most_radii)(const double* keys, const double* scale, double relative, double absolute,
+                                double left_radius, const double* right_radius, double power, double slack);
+  // levels[c] = how many of the ascending thresholds lie below keys[c].
+  void (*levels_i32)(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
+                     std::uint8_t* levels);
+};
+
+// The table for this processor. `portable` asks for the one without wider instructions (for tests).
+const Kernels& kernels(bool portable = false);
+
+const Kernels& portable_kernels();
+const Kernels& avx2_kernels();  // call only where the processor has AVX2 and FMA
+
+}  // namespace lossfloor

@@ -1,0 +1,77 @@
+// Which pairs of a left and a right example are within a threshold of each other: a sweep over all pairs in cache-
+// sized blocks that never holds the matrix of distances.
+//
+// Integer examples (uint8, int16) have exact keys: the answer is exact. Floating-point examples have keys known up
+// to a stated rounding error: a pair that the error leaves open is reported as doubtful and decided elsewhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "lossfloor/kernels.hpp"
+
+namespace lossfloor {
+
+template <class T>
+struct MatrixView {
+  const T* data;
+  std::size_t rows;
+  std::size_t columns;
+  const T* row(std::size_t i) const { return data + i * columns; }
+};
+
+// The true key lies within `relative * scale + absolute` of the computed one, where `scale` is |a|^2 + |b|^2 for l2
+// and the key itself for the others.
+struct Rounding {
+  double relative;
+  double absolute;
+};
+
+using DoubtfulPairs = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
+inline std::size_t words_for(std::size_t columns) { return (columns + kStrip - 1) / kStrip; }
+
+// Keys: squared distances for l2, sums of p-th powers for lp, distances for l1 and linf.
+template <class T>
+class Strips {
+ public:
+  // Copies `right` into the order that the kernels read. `p` matters for Metric::lp only.
+  Strips(Metric metric, double p, MatrixView<T> right, bool portable);
+  ~Strips();
+  Strips(Strips&&) noexcept;
+  Strips& operator=(Strips&&) noexcept;
+
+  std::size_t count() const;
+  std::size_t features() const;
+  const char* kernel_name() const;
+
+  // bits[i * words + w]: bit c tells whether key(left i, right 64 w + c) <= limit. Integer T only.
+  void within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits) const;
+  // levels[i * count + j]: how many of the ascending thresholds lie below the key (at most 255). Integer T only.
+  void levels(MatrixView<T> left, const std::int32_t* thresholds, std::size_t n_thresholds, int threads,
+              std::uint8_t* levels) const;
+
+  // Against one threshold that is known to lie in a bracket (of keys).
+  DoubtfulPairs within_bracket(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
+                               std::uint64_t* bits) const;
+  // Against the sum of two radii (of distances), itself known up to the relative `slack` of its key.
+  DoubtfulPairs within_radii(MatrixView<T> left, Rounding rounding, const double* left_radius,
+                             const double* right_radius, double slack, int threads, std::uint64_t* bits) const;
+  // Levels against ascending brackets; for a doubtful pair the level is the smallest possible one.
+  DoubtfulPairs levels_bracket(MatrixView<T> left, Rounding rounding, const Bracket* thresholds,
+                               std::size_t n_thresholds, int threads, std::uint8_t* levels) const;
+
+ private:
+  struct Layout;
+  std::unique_ptr<Layout> layout_;
+};
+
+extern template class Strips<std::uint8_t>;
+extern template class Strips<std::int16_t>;
+extern template class Strips<float>;
+extern template class Strips<double>;
+
+}  // namespace lossfloor

@@ -1,0 +1,259 @@
+#include "lossfloor/graph.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <unordered_map>
+
+namespace lossfloor {
+namespace {
+
+template <class Visit>
+void for_each_bit(std::uint64_t word, std::size_t base, const Visit& visit) {
+  for (; word != 0; word &= word - 1) visit(base + static_cast<std::size_t>(__builtin_ctzll(word)));
+}
+
+// Transposes a block of 64 x 64 bits in place: bit c of block[r] becomes bit r of block[c].
+void transpose_block(std::uint64_t block[64]) {
+  std::uint64_t mask = 0x00000000FFFFFFFFULL;
+  for (std::size_t step = 32; step != 0; step >>= 1, mask ^= mask << step) {
+    for (std::size_t k = 0; k < 64; k = ((k | step) + 1) & ~step) {
+      const std::uint64_t swapped = ((block[k] >> step) ^ block[k | step]) & mask;
+      block[k] ^= swapped << step;
+      block[k | step] ^= swapped;
+    }
+  }
+}
+
+// Calls visit(band, word, columns) for every 64 rows and 64 columns; columns[c] has bit r for row 64 * band + r.
+template <class Visit>
+void for_each_column_block(const BitGraph& graph, const Visit& visit) {
+  std::uint64_t block[64];
+  for (std::size_t begin = 0; begin < graph.left; begin += 64) {
+    const std::size_t rows = std::min<std::size_t>(64, graph.left - begin);
+    for (std::size_t word = 0; word < graph.words; ++word) {
+      std::uint64_t any = 0;
+      for (std::size_t r = 0; r < rows; ++r) any |= block[r] = graph.row(begin + r)[word];
+      std::fill(block + rows, block + 64, 0);
+      if (any != 0) transpose_block(block);
+      visit(begin / 64, word, block);
+    }
+  }
+}
+
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
+  hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
+  return hash ^ (hash >> 29);
+}
+
+// first[i] = the first index with the hash of i.
+std::vector<std::int32_t> first_with_hash(const std::vector<std::uint64_t>& hashes) {
+  std::vector<std::int32_t> first(hashes.size());
+  std::unordered_map<std::uint64_t, std::int32_t> seen;
+  seen.reserve(hashes.size());
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    first[i] = seen.emplace(hashes[i], static_cast<std::int32_t>(i)).first->second;
+  }
+  return first;
+}
+
+bool has_repeat(const std::vector<std::int32_t>& first) {
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    if (first[i] != static_cast<std::int32_t>(i)) return true;
+  }
+  return false;
+}
+
+class UnionFind {
+ public:
+  explicit UnionFind(std::size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), 0); }
+  std::size_t find(std::size_t i) {
+    while (parent_[i] != i) i = parent_[i] = parent_[parent_[i]];
+    return i;
+  }
+  void merge(std::size_t i, std::size_t j) {
+    i = find(i);
+    j = find(j);
+    if (i < j) std::swap(i, j);
+    parent_[i] = j;  // the smaller index is the root, so that numbers do not depend on the order of merging
+  }
+
+ private:
+  std::vector<std::size_t> parent_;
+};
+
+Components number(UnionFind& sets, std::size_t left, std::size_t right) {
+  Components result;
+  result.left.resize(left);
+  result.right.resize(right);
+  std::vector<std::int32_t> name(left + right, -1);
+  for (std::size_t i = 0; i < left + right; ++i) {
+    std::int32_t& label = name[sets.find(i)];
+    if (label < 0) label = result.count++;
+    (i < left ? result.left[i] : result.right[i - left]) = label;
+  }
+  return result;
+}
+
+// The same graph seen from the right.
+struct Reversed {
+  std::vector<std::int64_t> offsets;
+  std::vector<std::int32_t> targets;
+
+  explicit Reversed(const ListGraph& graph)
+      : offsets(graph.right + 1, 0), targets(static_cast<std::size_t>(graph.offsets[graph.left])) {
+    for (const std::int32_t target : targets_of(graph)) ++offsets[static_cast<std::size_t>(target) + 1];
+    std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
+    std::vector<std::int64_t> next(offsets.begin(), offsets.end() - 1);
+    for (std::size_t u = 0; u < graph.left; ++u) {
+      for (std::int64_t e = graph.offsets[u]; e < graph.offsets[u + 1]; ++e) {
+        targets[static_cast<std::size_t>(next[static_cast<std::size_t>(graph.targets[e])]++)] =
+            static_cast<std::int32_t>(u);
+      }
+    }
+  }
+
+ private:
+  struct Span {
+    const std::int32_t* first;
+    const std::int32_t* last;
+    const std::int32_t* begin() const { return first; }
+    const std::int32_t* end() const { return last; }
+  };
+  static Span targets_of(const ListGraph& graph) {
+    return {graph.targets, graph.targets + graph.offsets[graph.left]};
+  }
+};
+
+std::vector<std::int32_t> equal_lists(const std::int64_t* offsets, const std::int32_t* targets, std::size_t count) {
+  std::vector<std::uint64_t> hashes(count, 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (std::int64_t e = offsets[i]; e < offsets[i + 1]; ++e) {
+      hashes[i] = mix(hashes[i], static_cast<std::uint64_t>(targets[e]));
+    }
+  }
+  std::vector<std::int32_t> first = first_with_hash(hashes);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto j = static_cast<std::size_t>(first[i]);
+    const std::int64_t length = offsets[i + 1] - offsets[i];
+    const bool same = length == offsets[j + 1] - offsets[j] &&
+                      std::equal(targets + offsets[i], targets + offsets[i + 1], targets + offsets[j]);
+    if (!same) first[i] = static_cast<std::int32_t>(i);  // two lists of one hash: rare, and no harm
+  }
+  return first;
+}
+
+}  // namespace
+
+Degrees degrees(const BitGraph& graph) {
+  Degrees result{std::vector<std::int64_t>(graph.left, 0), std::vector<std::int64_t>(graph.right, 0)};
+  for (std::size_t u = 0; u < graph.left; ++u) {
+    for (std::size_t w = 0; w < graph.words; ++w) result.left[u] += __builtin_popcountll(graph.row(u)[w]);
+  }
+  for_each_column_block(graph, [&](std::size_t, std::size_t word, const std::uint64_t* columns) {
+    const std::size_t used = std::min<std::size_t>(64, graph.right - word * 64);
+    for (std::size_t c = 0; c < used; ++c) result.right[word * 64 + c] += __builtin_popcountll(columns[c]);
+  });
+  return result;
+}
+
+Degrees degrees(const ListGraph& graph) {
+  Degrees result{std::vector<std::int64_t>(graph.left, 0), std::vector<std::int64_t>(graph.right, 0)};
+  for (std::size_t u = 0; u < graph.left; ++u) {
+    result.left[u] = graph.offsets[u + 1] - graph.offsets[u];
+    for (std::int64_t e = graph.offsets[u]; e < graph.offsets[u + 1]; ++e) {
+      ++result.right[static_cast<std::size_t>(graph.targets[e])];
+    }
+  }
+  return result;
+}
+
+Components components(const BitGraph& graph) {
+  UnionFind sets(graph.left + graph.right);
+  // Most graphs have one large component. `known` marks right vertices already seen to belong to that of the row
+  // with the most conflicts; a row that touches any of them needs one merge for all of them.
+  const std::vector<std::int64_t> degree = degrees(graph).left;
+  const std::size_t hub = static_cast<std::size_t>(std::max_element(degree.begin(), degree.end()) - degree.begin());
+  std::vector<std::uint64_t> known(graph.words, 0);
+  const auto add_row = [&](std::size_t u) {
+    const std::uint64_t* row = graph.row(u);
+    bool touches = u == hub;
+    for (std::size_t w = 0; w < graph.words && !touches; ++w) touches = (row[w] & known[w]) != 0;
+    if (touches) sets.merge(u, hub);
+    for (std::size_t w = 0; w < graph.words; ++w) {
+      for_each_bit(row[w] & ~known[w], w * 64, [&](std::size_t v) { sets.merge(u, graph.left + v); });
+      if (touches) known[w] |= row[w];
+    }
+  };
+  if (graph.left > 0) add_row(hub);
+  for (std::size_t u = 0; u < graph.left; ++u) {
+    if (u != hub) add_row(u);
+  }
+  return number(sets, graph.left, graph.right);
+}
+
+Components components(const ListGraph& graph) {
+  UnionFind sets(graph.left + graph.right);
+  for (std::size_t u = 0; u < graph.left; ++u) {
+    for (std::int64_t e = graph.offsets[u]; e < graph.offsets[u + 1]; ++e) {
+      sets.merge(u, graph.left + static_cast<std::size_t>(graph.targets[e]));
+    }
+  }
+  return number(sets, graph.left, graph.right);
+}
+
+Twins twins(const BitGraph& graph) {
+  Twins result;
+  std::vector<std::uint64_t> hashes(graph.left, 1);
+  for (std::size_t u = 0; u < graph.left; ++u) {
+    for (std::size_t w = 0; w < graph.words; ++w) hashes[u] = mix(hashes[u], graph.row(u)[w]);
+  }
+  result.left = first_with_hash(hashes);
+  for (std::size_t u = 0; u < graph.left; ++u) {
+    const auto first = static_cast<std::size_t>(result.left[u]);
+    if (std::memcmp(graph.row(u), graph.row(first), graph.words * sizeof(std::uint64_t)) != 0) {
+      result.left[u] = static_cast<std::int32_t>(u);
+    }
+  }
+  hashes.assign(graph.right, 1);
+  for_each_column_block(graph, [&](std::size_t, std::size_t word, const std::uint64_t* columns) {
+    const std::size_t used = std::min<std::size_t>(64, graph.right - word * 64);
+    for (std::size_t c = 0; c < used; ++c) hashes[word * 64 + c] = mix(hashes[word * 64 + c], columns[c]);
+  });
+  result.right = first_with_hash(hashes);
+  if (has_repeat(result.right)) {  // a hash is no proof: compare the columns themselves
+    std::vector<std::uint64_t> band(graph.words * 64, 0);
+    std::vector<char> differs(graph.right, 0);
+    for_each_column_block(graph, [&](std::size_t, std::size_t word, const std::uint64_t* columns) {
+      std::copy(columns, columns + 64, band.begin() + static_cast<std::ptrdiff_t>(word * 64));
+      if (word + 1 < graph.words) return;
+      for (std::size_t v = 0; v < graph.right; ++v) {
+        differs[v] |= static_cast<char>(band[v] != band[static_cast<std::size_t>(result.right[v])]);
+      }
+    });
+    for (std::size_t v = 0; v < graph.right; ++v) {
+      if (differs[v]) result.right[v] = static_cast<std::int32_t>(v);
+    }
+  }
+  return result;
+}
+
+Twins twins(const ListGraph& graph) {
+  const Reversed reversed(graph);
+  return {equal_lists(graph.offsets, graph.targets, graph.left),
+          equal_lists(reversed.offsets.data(), reversed.targets.data(), graph.right)};
+}
+
+void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words,
+                     std::vector<std::int32_t>& targets, std::vector<std::int64_t>& counts) {
+  for (std::size_t u = 0; u < rows; ++u) {
+    const std::size_t before = targets.size();
+    for (std::size_t w = 0; w < words; ++w) {
+      for_each_bit(bits[u * words + w], w * 64,
+                   [&](std::size_t v) { targets.push_back(static_cast<std::int32_t>(v)); });
+    }
+    counts.push_back(static_cast<std::int64_t>(targets.size() - before));
+  }
+}
+
+}  // namespace lossfloor

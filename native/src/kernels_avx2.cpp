@@ -1,0 +1,173 @@
+// The kernels that gain from 256-bit integers and fused multiply-add. Compiled with -mavx2 -mfma and called only
+// after cpu.cpp has seen that the processor has both.
+#include <immintrin.h>
+
+#include "kernels_plain.inl"
+
+namespace lossfloor {
+namespace {
+
+__m256i load(const void* address) { return _mm256_loadu_si256(static_cast<const __m256i*>(address)); }
+void store(void* address, __m256i value) { _mm256_storeu_si256(static_cast<__m256i*>(address), value); }
+
+std::int32_t two_int16(const std::int16_t* pair) {
+  std::int32_t both;
+  __builtin_memcpy(&both, pair, sizeof both);
+  return both;
+}
+
+void dot_i16_avx2(const std::int16_t* left, const std::int16_t* right, std::size_t pairs, std::int32_t* out) {
+  __m256i sums[kTile][2];
+  for (auto& row : sums) row[0] = row[1] = _mm256_setzero_si256();
+  for (std::size_t k = 0; k < pairs; ++k) {
+    const __m256i right0 = load(right);
+    const __m256i right1 = load(right + 16);
+#pragma GCC unroll 6
+    for (std::size_t r = 0; r < kTile; ++r) {
+      const __m256i both = _mm256_set1_epi32(two_int16(left + 2 * r));
+      sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(both, right0));
+      sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(both, right1));
+    }
+    left += 2 * kTile;
+    right += 32;
+  }
+  for (std::size_t r = 0; r < kTile; ++r) {
+    std::int32_t* row = out + r * kStrip;
+    store(row, _mm256_add_epi32(load(row), sums[r][0]));
+    store(row + 8, _mm256_add_epi32(load(row + 8), sums[r][1]));
+  }
+}
+
+void dot_f32_avx2(const float* left, const float* right, std::size_t count, float* out) {
+  __m256 sums[kTile][2];
+  for (auto& row : sums) row[0] = row[1] = _mm256_setzero_ps();
+  for (std::size_t k = 0; k < count; ++k) {
+    const __m256 right0 = _mm256_loadu_ps(right);
+    const __m256 right1 = _mm256_loadu_ps(right + 8);
+#pragma GCC unroll 6
+    for (std::size_t r = 0; r < kTile; ++r) {
+      const __m256 value = _mm256_broadcast_ss(left + r);
+      sums[r][0] = _mm256_fmadd_ps(value, right0, sums[r][0]);
+      sums[r][1] = _mm256_fmadd_ps(value, right1, sums[r][1]);
+    }
+    left += kTile;
+    right += 16;
+  }
+  for (std::size_t r = 0; r < kTile; ++r) {
+    float* row = out + r * kStrip;
+    _mm256_storeu_ps(row, _mm256_add_ps(_mm256_loadu_ps(row), sums[r][0]));
+    _mm256_storeu_ps(row + 8, _mm256_add_ps(_mm256_loadu_ps(row + 8), sums[r][1]));
+  }
+}
+
+void dot_f64_avx2(const double* left, const double* right, std::size_t count, double* out) {
+  __m256d sums[kTile][2];
+  for (auto& row : sums) row[0] = row[1] = _mm256_setzero_pd();
+  for (std::size_t k = 0; k < count; ++k) {
+    const __m256d right0 = _mm256_loadu_pd(right);
+    const __m256d right1 = _mm256_loadu_pd(right + 4);
+#pragma GCC unroll 6
+    for (std::size_t r = 0; r < kTile; ++r) {
+      const __m256d value = _mm256_broadcast_sd(left + r);
+      sums[r][0] = _mm256_fmadd_pd(value, right0, sums[r][0]);
+      sums[r][1] = _mm256_fmadd_pd(value, right1, sums[r][1]);
+    }
+    left += kTile;
+    right += 8;
+  }
+  for (std::size_t r = 0; r < kTile; ++r) {
+    double* row = out + r * kStrip;
+    _mm256_storeu_pd(row, _mm256_add_pd(_mm256_loadu_pd(row), sums[r][0]));
+    _mm256_storeu_pd(row + 4, _mm256_add_pd(_mm256_loadu_pd(row + 4), sums[r][1]));
+  }
+}
+
+std::uint64_t at_most_i32_avx2(const std::int32_t* keys, std::int32_t limit) {
+  const __m256i bound = _mm256_set1_epi32(limit);
+  std::uint64_t above = 0;
+  for (std::size_t c = 0; c < kStrip; c += 8) {
+    const __m256i greater = _mm256_cmpgt_epi32(load(keys + c), bound);
+    above |= std::uint64_t{static_cast<std::uint8_t>(_mm256_movemask_ps(_mm256_castsi256_ps(greater)))} << c;
+  }
+  return ~above;
+}
+
+// Sums of |a - b| over groups of eight bytes (vpsadbw), thirty-two columns at a time.
+bool l1_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, std::size_t groups, std::int32_t limit,
+                std::int32_t* keys) {
+  bool any = false;
+  for (std::size_t half = 0; half < 2; ++half) {
+    __m256i sums[8];
+    for (auto& sum : sums) sum = _mm256_setzero_si256();
+    bool alive = true;
+    for (std::size_t g = 0; g < groups && alive; ++g) {
+      std::int64_t eight;
+      __builtin_memcpy(&eight, left + 8 * g, sizeof eight);
+      const __m256i a = _mm256_set1_epi64x(eight);
+      const std::uint8_t* columns = right + (g * kStrip + half * 32) * 8;
+#pragma GCC unroll 8
+      for (std::size_t i = 0; i < 8; ++i) {
+        sums[i] = _mm256_add_epi64(sums[i], _mm256_sad_epu8(a, load(columns + 32 * i)));
+      }
+      if (g % 8 == 7) {
+        const __m256i bound = _mm256_set1_epi64x(limit);
+        __m256i above = _mm256_cmpgt_epi64(sums[0], bound);
+        for (std::size_t i = 1; i < 8; ++i) above = _mm256_and_si256(above, _mm256_cmpgt_epi64(sums[i], bound));
+        alive = _mm256_movemask_epi8(above) != -1;
+      }
+    }
+    any |= alive;
+    for (std::size_t i = 0; i < 8; ++i) {
+      alignas(32) std::int64_t four[4];
+      store(four, sums[i]);
+      for (std::size_t e = 0; e < 4; ++e) keys[half * 32 + i * 4 + e] = static_cast<std::int32_t>(four[e]);
+    }
+  }
+  return any;
+}
+
+bool linf_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
+                  std::int32_t* keys) {
+  if (limit < 0) return false;
+  const __m256i bound = _mm256_set1_epi8(static_cast<char>(limit > 255 ? 255 : limit));
+  __m256i worst0 = _mm256_setzero_si256();
+  __m256i worst1 = _mm256_setzero_si256();
+  for (std::size_t begin = 0; begin < features; begin += kStep) {
+    const std::size_t end = begin + kStep < features ? begin + kStep : features;
+    for (std::size_t k = begin; k < end; ++k) {
+      const __m256i a = _mm256_set1_epi8(static_cast<char>(left[k]));
+      const __m256i b0 = load(right + k * kStrip);
+      const __m256i b1 = load(right + k * kStrip + 32);
+      worst0 = _mm256_max_epu8(worst0, _mm256_or_si256(_mm256_subs_epu8(a, b0), _mm256_subs_epu8(b0, a)));
+      worst1 = _mm256_max_epu8(worst1, _mm256_or_si256(_mm256_subs_epu8(a, b1), _mm256_subs_epu8(b1, a)));
+    }
+    // A column is still within the limit where the saturating difference worst - limit is zero.
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i within0 = _mm256_cmpeq_epi8(_mm256_subs_epu8(worst0, bound), zero);
+    const __m256i within1 = _mm256_cmpeq_epi8(_mm256_subs_epu8(worst1, bound), zero);
+    if (_mm256_testz_si256(_mm256_or_si256(within0, within1), _mm256_or_si256(within0, within1))) return false;
+  }
+  alignas(32) std::uint8_t worst[kStrip];
+  store(worst, worst0);
+  store(worst + 32, worst1);
+  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = worst[c];
+  return true;
+}
+
+}  // namespace
+
+const Kernels& avx2_kernels() {
+  static const Kernels table = [] {
+    Kernels wide = plain_kernels("avx2");
+    wide.dot_i16 = dot_i16_avx2;
+    wide.dot_f32 = dot_f32_avx2;
+    wide.dot_f64 = dot_f64_avx2;
+    wide.l1_u8 = l1_u8_avx2;
+    wide.linf_u8 = linf_u8_avx2;
+    wide.at_most_i32 = at_most_i32_avx2;
+    return wide;
+  }();
+  return table;
+}
+
+}  // namespace lossfloor

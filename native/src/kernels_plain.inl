@@ -1,0 +1,221 @@
+// Plain C++ kernels, included by each translation unit that needs them so that each compiles them for its own
+// instruction set. Everything sits in an unnamed namespace and uses no inline function of the standard library:
+// a shared symbol compiled for the wider set could otherwise be picked by the linker for the narrow one.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "lossfloor/kernels.hpp"
+
+namespace lossfloor {
+namespace {
+
+constexpr std::size_t kStep = 16;  // features between two looks at whether a strip can be abandoned
+constexpr double kInfinity = __builtin_huge_val();
+
+template <class T, class Sum, std::size_t kColumns, std::size_t kDepth>
+void dot_plain(const T* left, const T* right, std::size_t count, Sum* out) {
+  Sum sums[kTile][kColumns] = {};
+  for (std::size_t k = 0; k < count; ++k) {
+    for (std::size_t r = 0; r < kTile; ++r) {
+      for (std::size_t c = 0; c < kColumns; ++c) {
+        for (std::size_t e = 0; e < kDepth; ++e) {
+          sums[r][c] += static_cast<Sum>(left[r * kDepth + e]) * static_cast<Sum>(right[c * kDepth + e]);
+        }
+      }
+    }
+    left += kTile * kDepth;
+    right += kColumns * kDepth;
+  }
+  for (std::size_t r = 0; r < kTile; ++r) {
+    for (std::size_t c = 0; c < kColumns; ++c) out[r * kStrip + c] += sums[r][c];
+  }
+}
+
+void squares_i32_plain(std::int32_t* keys, const std::int32_t* right_square, std::int32_t left_square) {
+  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = (left_square - keys[c]) + (right_square[c] - keys[c]);
+}
+
+bool l1_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::size_t groups, std::int32_t limit,
+                 std::int32_t* keys) {
+  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = 0;
+  for (std::size_t g = 0; g < groups; ++g) {
+    for (std::size_t c = 0; c < kStrip; ++c) {
+      std::int32_t sum = 0;
+      for (std::size_t e = 0; e < 8; ++e) {
+        const std::int32_t difference = std::int32_t{left[g * 8 + e]} - std::int32_t{right[(g * kStrip + c) * 8 + e]};
+        sum += difference < 0 ? -difference : difference;
+      }
+      keys[c] += sum;
+    }
+    if (g % 4 == 3) {
+      bool any = false;
+      for (std::size_t c = 0; c < kStrip; ++c) any |= keys[c] <= limit;
+      if (!any) return false;
+    }
+  }
+  return true;
+}
+
+bool linf_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
+                   std::int32_t* keys) {
+  std::uint8_t worst[kStrip] = {};
+  for (std::size_t begin = 0; begin < features; begin += kStep) {
+    const std::size_t end = begin + kStep < features ? begin + kStep : features;
+    for (std::size_t k = begin; k < end; ++k) {
+      for (std::size_t c = 0; c < kStrip; ++c) {
+        const std::uint8_t a = left[k];
+        const std::uint8_t b = right[k * kStrip + c];
+        const std::uint8_t difference = static_cast<std::uint8_t>(a > b ? a - b : b - a);
+        worst[c] = worst[c] > difference ? worst[c] : difference;
+      }
+    }
+    bool any = false;
+    for (std::size_t c = 0; c < kStrip; ++c) any |= worst[c] <= limit;
+    if (!any) {
+      for (std::size_t c = 0; c < kStrip; ++c) keys[c] = 256;
+      return false;
+    }
+  }
+  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = worst[c];
+  return true;
+}
+
+// The distances of floating-point examples: the sum or the maximum of f(|a - b|) over the features.
+template <class T, class Fold>
+bool fold_plain(const T* left, const T* right, std::size_t features, double limit, double* keys, Fold fold) {
+  T folded[kStrip] = {};
+  for (std::size_t begin = 0; begin < features; begin += kStep) {
+    const std::size_t end = begin + kStep < features ? begin + kStep : features;
+    for (std::size_t k = begin; k < end; ++k) {
+      const T a = left[k];
+      for (std::size_t c = 0; c < kStrip; ++c) {
+        const T difference = a - right[k * kStrip + c];
+        folded[c] = fold(folded[c], difference < 0 ? -difference : difference);
+      }
+    }
+    bool any = false;
+    for (std::size_t c = 0; c < kStrip; ++c) any |= !(static_cast<double>(folded[c]) > limit);  // NaN stays in
+    if (!any) {
+      for (std::size_t c = 0; c < kStrip; ++c) keys[c] = kInfinity;
+      return false;
+    }
+  }
+  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = static_cast<double>(folded[c]);
+  return true;
+}
+
+template <class T>
+struct Sum {
+  T operator()(T folded, T difference) const { return folded + difference; }
+};
+template <class T>
+struct Maximum {
+  T operator()(T folded, T difference) const { return folded > difference ? folded : difference; }
+};
+struct PowerSum {
+  double p;
+  double operator()(double folded, double difference) const { return folded + std::pow(difference, p); }
+};
+struct WholePowerSum {
+  int p;
+  double operator()(double folded, double difference) const {
+    double power = difference;
+    for (int i = 1; i < p; ++i) power *= difference;
+    return folded + power;
+  }
+};
+
+template <class T>
+bool l1_plain(const T* left, const T* right, std::size_t features, double limit, double* keys) {
+  return fold_plain(left, right, features, limit, keys, Sum<T>{});
+}
+template <class T>
+bool linf_plain(const T* left, const T* right, std::size_t features, double limit, double* keys) {
+  return fold_plain(left, right, features, limit, keys, Maximum<T>{});
+}
+bool lp_plain(const double* left, const double* right, std::size_t features, double p, double limit, double* keys) {
+  const int whole = static_cast<int>(p);
+  if (p == whole && p <= 16) return fold_plain(left, right, features, limit, keys, WholePowerSum{whole});
+  return fold_plain(left, right, features, limit, keys, PowerSum{p});
+}
+
+// Sixty-four bytes of 0 or 1 into one word.
+std::uint64_t gather_bits(const std::uint8_t* flags) {
+  std::uint64_t word = 0;
+  for (std::size_t byte = 0; byte < 8; ++byte) {
+    std::uint64_t eight = 0;
+    for (std::size_t e = 0; e < 8; ++e) eight |= std::uint64_t{flags[byte * 8 + e]} << e;
+    word |= eight << (8 * byte);
+  }
+  return word;
+}
+
+std::uint64_t at_most_i32_plain(const std::int32_t* keys, std::int32_t limit) {
+  std::uint8_t flags[kStrip];
+  for (std::size_t c = 0; c < kStrip; ++c) flags[c] = keys[c] <= limit;
+  return gather_bits(flags);
+}
+
+StripOutcome at_most_f64_plain(const double* keys, const double* scale, double relative, double absolute,
+                               Bracket threshold) {
+  std::uint8_t within[kStrip];
+  std::uint8_t doubtful[kStrip];
+  for (std::size_t c = 0; c < kStrip; ++c) {
+    const double margin = relative * scale[c] + absolute;
+    const bool inside = keys[c] + margin <= threshold.lower;
+    const bool outside = keys[c] - margin > threshold.upper;  // a NaN is neither, and so is doubtful
+    within[c] = inside;
+    doubtful[c] = !inside & !outside;
+  }
+  return {gather_bits(within), gather_bits(doubtful)};
+}
+
+StripOutcome at_most_radii_plain(const double* keys, const double* scale, double relative, double absolute,
+                                 double left_radius, const double* right_radius, double power, double slack) {
+  std::uint8_t within[kStrip];
+  std::uint8_t doubtful[kStrip];
+  for (std::size_t c = 0; c < kStrip; ++c) {
+    const double radius = left_radius + right_radius[c];
+    const double threshold = power == 1 ? radius : power == 2 ? radius * radius : std::pow(radius, power);
+    const double margin = relative * scale[c] + absolute + slack * threshold;
+    const bool inside = keys[c] + margin <= threshold;
+    const bool outside = keys[c] - margin > threshold;
+    within[c] = inside;
+    doubtful[c] = !inside & !outside;
+  }
+  return {gather_bits(within), gather_bits(doubtful)};
+}
+
+void levels_i32_plain(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
+                      std::uint8_t* levels) {
+  std::int32_t above[kStrip] = {};
+  for (std::size_t k = 0; k < count; ++k) {
+    for (std::size_t c = 0; c < kStrip; ++c) above[c] += keys[c] > thresholds[k];
+  }
+  for (std::size_t c = 0; c < kStrip; ++c) levels[c] = static_cast<std::uint8_t>(above[c]);
+}
+
+constexpr Kernels plain_kernels(const char* name) {
+  return {name,
+          dot_plain<std::int16_t, std::int32_t, 16, 2>,
+          dot_plain<float, float, 16, 1>,
+          dot_plain<double, double, 8, 1>,
+          squares_i32_plain,
+          l1_u8_plain,
+          linf_u8_plain,
+          l1_plain<float>,
+          linf_plain<float>,
+          l1_plain<double>,
+          linf_plain<double>,
+          lp_plain,
+          at_most_i32_plain,
+          at_most_f64_plain,
+          at_most_radii_plain,
+          levels_i32_plain};
+}
+
+}  // namespace
+}  // namespace lossfloor

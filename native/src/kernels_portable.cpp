@@ -1,0 +1,10 @@
+#include "kernels_plain.inl"
+
+namespace lossfloor {
+
+const Kernels& portable_kernels() {
+  static constexpr Kernels table = plain_kernels("portable");
+  return table;
+}
+
+}  // namespace lossfloor

@@ -1,0 +1,443 @@
+#include "lossfloor/pairs.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+#include <type_traits>
+
+namespace lossfloor {
+namespace {
+
+// Rows of a block: their packed features and those of one strip fit the second-level cache together.
+constexpr std::size_t kBlockRows = 48;
+static_assert(kBlockRows % kTile == 0, "a block is whole tiles");
+
+template <class T>
+constexpr bool kExact = std::is_integral_v<T>;
+
+template <class T>
+using Key = std::conditional_t<kExact<T>, std::int32_t, double>;
+
+// Panels of the product kernels: columns a panel and features that travel together.
+template <class T>
+constexpr std::size_t kPanel = std::is_same_v<T, double> ? 8 : 16;
+template <class T>
+constexpr std::size_t kDepth = std::is_same_v<T, std::int16_t> ? 2 : 1;
+// Features of a panel that fit the first-level cache.
+template <class T>
+constexpr std::size_t kMaxChunk = std::is_same_v<T, std::int16_t> ? 832 : 416;
+
+std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+
+// Runs work(block) for block = 0 .. count - 1 on up to `threads` threads; rethrows the first error.
+template <class Work>
+void in_parallel(std::size_t count, int threads, const Work& work) {
+  const std::size_t workers = std::min<std::size_t>(std::max(threads, 1), std::max<std::size_t>(count, 1));
+  std::atomic<std::size_t> next{0};
+  std::exception_ptr error;
+  std::mutex error_lock;
+  const auto loop = [&](std::size_t worker) {
+    try {
+      for (std::size_t block = next++; block < count; block = next++) work(worker, block);
+    } catch (...) {
+      const std::lock_guard<std::mutex> hold(error_lock);
+      if (!error) error = std::current_exception();
+      next = count;
+    }
+  };
+  std::vector<std::thread> pool;
+  for (std::size_t worker = 1; worker < workers; ++worker) pool.emplace_back(loop, worker);
+  loop(0);
+  for (auto& thread : pool) thread.join();
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace
+
+template <class T>
+struct Strips<T>::Layout {
+  Metric metric;
+  double p;
+  std::size_t count;
+  std::size_t features;
+  std::size_t words;
+  const Kernels* kernels;
+
+  // l2: [panel][chunk][feature][column][depth]; else [strip][feature][column], uint8 l1 [strip][group][column][8].
+  std::size_t chunk = 0;     // features a chunk (l2), a multiple of kDepth
+  std::size_t n_chunks = 0;  // (l2)
+  std::size_t padded = 0;    // features with padding
+  std::vector<T> packed;
+  std::vector<double> squares;             // l2, floats: |b|^2
+  std::vector<std::int32_t> squares_i32;   // l2, int16: |b|^2
+
+  Layout(Metric metric_, double p_, MatrixView<T> right, bool portable)
+      : metric(metric_), p(p_), count(right.rows), features(right.columns), words(words_for(right.rows)),
+        kernels(&lossfloor::kernels(portable)) {
+    if (metric == Metric::l2) {
+      if constexpr (!std::is_same_v<T, std::uint8_t>) {
+        n_chunks = std::max<std::size_t>(1, (features + kMaxChunk<T> - 1) / kMaxChunk<T>);
+        chunk = round_up((features + n_chunks - 1) / n_chunks, kDepth<T>);
+        padded = chunk * n_chunks;
+        packed.assign(words * kStrip * padded, T{});
+        pack_panels<kPanel<T>>(right, 0, right.rows, packed.data());
+        squares_of(right);
+      } else {
+        throw std::invalid_argument("l2 of uint8 goes by int16");
+      }
+    } else {
+      if constexpr (std::is_same_v<T, std::int16_t>) throw std::invalid_argument("int16 is for l2");
+      const bool groups = std::is_same_v<T, std::uint8_t> && metric == Metric::l1;
+      padded = groups ? round_up(features, 8) : features;
+      packed.assign(words * kStrip * padded, T{});
+      for (std::size_t j = 0; j < count; ++j) {
+        T* strip = packed.data() + j / kStrip * kStrip * padded;
+        const std::size_t c = j % kStrip;
+        const T* row = right.row(j);
+        if (groups) {
+          for (std::size_t k = 0; k < features; ++k) strip[(k / 8 * kStrip + c) * 8 + k % 8] = row[k];
+        } else {
+          for (std::size_t k = 0; k < features; ++k) strip[k * kStrip + c] = row[k];
+        }
+      }
+    }
+  }
+
+  // Packs rows begin .. end in groups of `width` lanes: [group][chunk][feature / depth][lane][depth], zero padded.
+  template <std::size_t width>
+  void pack_panels(MatrixView<T> source, std::size_t begin, std::size_t end, T* target) const {
+    constexpr std::size_t depth = kDepth<T>;
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t lane = (i - begin) % width;
+      T* group = target + (i - begin) / width * width * padded;
+      const T* row = source.row(i);
+      for (std::size_t k = 0; k < features; ++k) {
+        group[(k / depth * width + lane) * depth + k % depth] = row[k];
+      }
+    }
+  }
+
+  template <class Square>
+  static Square square_of(const T* row, std::size_t features) {
+    Square sum = 0;
+    for (std::size_t k = 0; k < features; ++k) sum += static_cast<Square>(row[k]) * static_cast<Square>(row[k]);
+    return sum;
+  }
+
+  void squares_of(MatrixView<T> right) {
+    if constexpr (kExact<T>) {
+      squares_i32.assign(words * kStrip, 0);
+      for (std::size_t j = 0; j < count; ++j) squares_i32[j] = square_of<std::int32_t>(right.row(j), features);
+    } else {
+      squares.assign(words * kStrip, 0);
+      for (std::size_t j = 0; j < count; ++j) squares[j] = square_of<double>(right.row(j), features);
+    }
+  }
+
+  // Bits of the last word that stand for no example.
+  std::uint64_t valid(std::size_t word) const {
+    const std::size_t used = std::min(kStrip, count - word * kStrip);
+    return used == kStrip ? ~std::uint64_t{0} : (std::uint64_t{1} << used) - 1;
+  }
+
+  struct Scratch {
+    std::vector<T> left;                        // packed rows of the block (l2)
+    std::vector<T> products;                    // float products (l2 of float)
+    std::vector<Key<T>> keys;                   // kBlockRows x kStrip
+    std::vector<double> scale;                  // kStrip
+    std::vector<Key<T>> left_squares;           // kBlockRows
+    DoubtfulPairs doubtful;
+  };
+
+  // Calls consume(row, word, keys, scale, alive, scratch) for every row of the block and every strip. A strip that
+  // is not alive has all its keys above `limit`.
+  template <class Consume>
+  void block(MatrixView<T> left, std::size_t begin, Key<T> limit, Scratch& scratch, const Consume& consume) const {
+    const std::size_t end = std::min(left.rows, begin + kBlockRows);
+    scratch.keys.resize(kBlockRows * kStrip);
+    scratch.scale.resize(kStrip);
+    if constexpr (!std::is_same_v<T, std::uint8_t>) {
+      if (metric == Metric::l2) {
+        products(left, begin, end, scratch, consume);
+        return;
+      }
+    }
+    if constexpr (!std::is_same_v<T, std::int16_t>) {
+      std::vector<T> padded_row(padded, T{});
+      for (std::size_t i = begin; i < end; ++i) {
+        std::memcpy(padded_row.data(), left.row(i), features * sizeof(T));
+        for (std::size_t word = 0; word < words; ++word) {
+          const T* strip = packed.data() + word * kStrip * padded;
+          Key<T>* keys = scratch.keys.data();
+          const bool alive = fold(padded_row.data(), strip, limit, keys);
+          if constexpr (kExact<T>) {
+            consume(i, word, keys, nullptr, alive, scratch);
+          } else {
+            consume(i, word, keys, keys, alive, scratch);
+          }
+        }
+      }
+    }
+  }
+
+  bool fold(const T* row, const T* strip, Key<T> limit, Key<T>* keys) const {
+    if constexpr (std::is_same_v<T, std::uint8_t>) {
+      return metric == Metric::l1 ? kernels->l1_u8(row, strip, padded / 8, limit, keys)
+                                  : kernels->linf_u8(row, strip, features, limit, keys);
+    } else if constexpr (std::is_same_v<T, float>) {
+      return metric == Metric::l1 ? kernels->l1_f32(row, strip, features, limit, keys)
+                                  : kernels->linf_f32(row, strip, features, limit, keys);
+    } else if constexpr (std::is_same_v<T, double>) {
+      if (metric == Metric::l1) return kernels->l1_f64(row, strip, features, limit, keys);
+      if (metric == Metric::linf) return kernels->linf_f64(row, strip, features, limit, keys);
+      return kernels->lp_f64(row, strip, features, p, limit, keys);
+    }
+    return true;
+  }
+
+  template <class Consume>
+  void products(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch,
+                const Consume& consume) const {
+    constexpr std::size_t width = kPanel<T>;
+    using Product = std::conditional_t<kExact<T>, std::int32_t, T>;
+    scratch.left.assign(kBlockRows * padded, T{});
+    pack_panels<kTile>(left, begin, end, scratch.left.data());
+    scratch.left_squares.resize(kBlockRows);
+    for (std::size_t i = begin; i < end; ++i) {
+      scratch.left_squares[i - begin] = square_of<Key<T>>(left.row(i), features);
+    }
+    const std::size_t tiles = (end - begin + kTile - 1) / kTile;
+    std::vector<Product> sums(kBlockRows * kStrip);
+    for (std::size_t word = 0; word < words; ++word) {
+      std::fill(sums.begin(), sums.end(), Product{});
+      for (std::size_t part = 0; part < n_chunks; ++part) {
+        for (std::size_t panel = 0; panel < kStrip / width; ++panel) {
+          const T* columns =
+              packed.data() + ((word * (kStrip / width) + panel) * padded + part * chunk) * width;
+          for (std::size_t tile = 0; tile < tiles; ++tile) {
+            const T* rows = scratch.left.data() + (tile * padded + part * chunk) * kTile;
+            Product* out = sums.data() + tile * kTile * kStrip + panel * width;
+            if constexpr (std::is_same_v<T, std::int16_t>) {
+              kernels->dot_i16(rows, columns, chunk / 2, out);
+            } else if constexpr (std::is_same_v<T, float>) {
+              kernels->dot_f32(rows, columns, chunk, out);
+            } else {
+              kernels->dot_f64(rows, columns, chunk, out);
+            }
+          }
+        }
+      }
+      for (std::size_t i = begin; i < end; ++i) {
+        Product* row = sums.data() + (i - begin) * kStrip;
+        if constexpr (kExact<T>) {
+          kernels->squares_i32(row, squares_i32.data() + word * kStrip, scratch.left_squares[i - begin]);
+          consume(i, word, row, nullptr, true, scratch);
+        } else {
+          const double left_square = scratch.left_squares[i - begin];
+          const double* right_square = squares.data() + word * kStrip;
+          for (std::size_t c = 0; c < kStrip; ++c) {
+            scratch.scale[c] = left_square + right_square[c];
+            scratch.keys[c] = scratch.scale[c] - 2 * static_cast<double>(row[c]);
+          }
+          consume(i, word, scratch.keys.data(), scratch.scale.data(), true, scratch);
+        }
+      }
+    }
+  }
+
+  template <class Consume>
+  DoubtfulPairs sweep(MatrixView<T> left, Key<T> limit, int threads, const Consume& consume) const {
+    if (left.columns != features) throw std::invalid_argument("left and right differ in their features");
+    const std::size_t blocks = (left.rows + kBlockRows - 1) / kBlockRows;
+    std::vector<Scratch> scratch(static_cast<std::size_t>(std::max(threads, 1)));
+    in_parallel(blocks, threads, [&](std::size_t worker, std::size_t block_index) {
+      block(left, block_index * kBlockRows, limit, scratch[worker], consume);
+    });
+    DoubtfulPairs all;
+    for (auto& part : scratch) all.insert(all.end(), part.doubtful.begin(), part.doubtful.end());
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+
+  static void report(std::size_t row, std::size_t word, std::uint64_t bits, DoubtfulPairs& pairs) {
+    for (; bits != 0; bits &= bits - 1) {
+      const auto c = static_cast<std::size_t>(__builtin_ctzll(bits));
+      pairs.emplace_back(static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(word * kStrip + c));
+    }
+  }
+
+  // The keys of one strip as doubles, whatever they were.
+  static const double* as_doubles(const Key<T>* keys, double* room) {
+    if constexpr (kExact<T>) {
+      for (std::size_t c = 0; c < kStrip; ++c) room[c] = keys[c];
+      return room;
+    } else {
+      return keys;
+    }
+  }
+
+  // A limit for abandoning: keys above it are surely above `threshold` in spite of their rounding.
+  Key<T> abandon_limit(double threshold, Rounding rounding) const {
+    const double widened = (threshold + rounding.absolute) * (1 + 4 * rounding.relative) * (1 + 1e-12);
+    if constexpr (kExact<T>) {
+      return widened >= std::numeric_limits<std::int32_t>::max() ? std::numeric_limits<std::int32_t>::max()
+                                                                  : static_cast<std::int32_t>(widened);
+    } else {
+      return widened;
+    }
+  }
+};
+
+template <class T>
+Strips<T>::Strips(Metric metric, double p, MatrixView<T> right, bool portable)
+    : layout_(std::make_unique<Layout>(metric, p, right, portable)) {}
+template <class T>
+Strips<T>::~Strips() = default;
+template <class T>
+Strips<T>::Strips(Strips&&) noexcept = default;
+template <class T>
+Strips<T>& Strips<T>::operator=(Strips&&) noexcept = default;
+
+template <class T>
+std::size_t Strips<T>::count() const {
+  return layout_->count;
+}
+template <class T>
+std::size_t Strips<T>::features() const {
+  return layout_->features;
+}
+template <class T>
+const char* Strips<T>::kernel_name() const {
+  return layout_->kernels->name;
+}
+
+template <class T>
+void Strips<T>::within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits) const {
+  if constexpr (!kExact<T>) {
+    throw std::invalid_argument("floating-point examples have no exact keys");
+  } else {
+    const Layout& layout = *layout_;
+    const auto bound = static_cast<std::int32_t>(
+        std::clamp<std::int64_t>(limit, -1, std::numeric_limits<std::int32_t>::max()));
+    layout.sweep(left, bound, threads,
+                 [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
+                   bits[row * layout.words + word] =
+                       alive ? layout.kernels->at_most_i32(keys, bound) & layout.valid(word) : 0;
+                 });
+  }
+}
+
+template <class T>
+void Strips<T>::levels(MatrixView<T> left, const std::int32_t* thresholds, std::size_t n_thresholds, int threads,
+                       std::uint8_t* levels) const {
+  if constexpr (!kExact<T>) {
+    throw std::invalid_argument("floating-point examples have no exact keys");
+  } else {
+    if (n_thresholds == 0 || n_thresholds > 255) throw std::invalid_argument("1 to 255 thresholds");
+    const Layout& layout = *layout_;
+    layout.sweep(left, thresholds[n_thresholds - 1], threads,
+                 [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
+                   std::uint8_t strip[kStrip];
+                   if (alive) {
+                     layout.kernels->levels_i32(keys, thresholds, n_thresholds, strip);
+                   } else {
+                     std::memset(strip, static_cast<int>(n_thresholds), kStrip);
+                   }
+                   std::memcpy(levels + row * layout.count + word * kStrip, strip,
+                               std::min(kStrip, layout.count - word * kStrip));
+                 });
+  }
+}
+
+template <class T>
+DoubtfulPairs Strips<T>::within_bracket(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
+                                        std::uint64_t* bits) const {
+  const Layout& layout = *layout_;
+  return layout.sweep(
+      left, layout.abandon_limit(threshold.upper, rounding), threads,
+      [&](std::size_t row, std::size_t word, const Key<T>* keys, const double* scale, bool alive, auto& scratch) {
+        std::uint64_t& target = bits[row * layout.words + word];
+        target = 0;
+        if (!alive) return;
+        double room[kStrip];
+        const double* values = Layout::as_doubles(keys, room);
+        const StripOutcome outcome = layout.kernels->at_most_f64(values, scale ? scale : values, rounding.relative,
+                                                                 rounding.absolute, threshold);
+        target = outcome.within & layout.valid(word);
+        Layout::report(row, word, outcome.doubtful & layout.valid(word), scratch.doubtful);
+      });
+}
+
+template <class T>
+DoubtfulPairs Strips<T>::within_radii(MatrixView<T> left, Rounding rounding, const double* left_radius,
+                                      const double* right_radius, double slack, int threads,
+                                      std::uint64_t* bits) const {
+  const Layout& layout = *layout_;
+  const double power = layout.metric == Metric::l2 ? 2 : layout.metric == Metric::lp ? layout.p : 1;
+  std::vector<double> radii(layout.words * kStrip, 0.0);
+  std::copy(right_radius, right_radius + layout.count, radii.begin());
+  double largest = 0;
+  for (std::size_t j = 0; j < layout.count; ++j) largest = std::max(largest, radii[j]);
+  double largest_left = 0;
+  for (std::size_t i = 0; i < left.rows; ++i) largest_left = std::max(largest_left, left_radius[i]);
+  const double top = std::pow(largest + largest_left, power) * (1 + slack);
+  return layout.sweep(
+      left, layout.abandon_limit(top, rounding), threads,
+      [&](std::size_t row, std::size_t word, const Key<T>* keys, const double* scale, bool alive, auto& scratch) {
+        std::uint64_t& target = bits[row * layout.words + word];
+        target = 0;
+        if (!alive) return;
+        double room[kStrip];
+        const double* values = Layout::as_doubles(keys, room);
+        const StripOutcome outcome =
+            layout.kernels->at_most_radii(values, scale ? scale : values, rounding.relative, rounding.absolute,
+                                          left_radius[row], radii.data() + word * kStrip, power, slack);
+        target = outcome.within & layout.valid(word);
+        Layout::report(row, word, outcome.doubtful & layout.valid(word), scratch.doubtful);
+      });
+}
+
+template <class T>
+DoubtfulPairs Strips<T>::levels_bracket(MatrixView<T> left, Rounding rounding, const Bracket* thresholds,
+                                        std::size_t n_thresholds, int threads, std::uint8_t* levels) const {
+  if (n_thresholds == 0 || n_thresholds > 255) throw std::invalid_argument("1 to 255 thresholds");
+  const Layout& layout = *layout_;
+  return layout.sweep(
+      left, layout.abandon_limit(thresholds[n_thresholds - 1].upper, rounding), threads,
+      [&](std::size_t row, std::size_t word, const Key<T>* keys, const double* scale, bool alive, auto& scratch) {
+        std::uint8_t* target = levels + row * layout.count + word * kStrip;
+        const std::size_t used = std::min(kStrip, layout.count - word * kStrip);
+        if (!alive) {
+          std::memset(target, static_cast<int>(n_thresholds), used);
+          return;
+        }
+        double room[kStrip];
+        const double* values = Layout::as_doubles(keys, room);
+        const double* scales = scale ? scale : values;
+        for (std::size_t c = 0; c < used; ++c) {
+          const double margin = rounding.relative * scales[c] + rounding.absolute;
+          const double low = values[c] - margin;
+          const double high = values[c] + margin;
+          std::size_t first = 0;  // thresholds surely below the key; a NaN is below none of them surely
+          while (first < n_thresholds && low > thresholds[first].upper) ++first;
+          target[c] = static_cast<std::uint8_t>(first);
+          if (first < n_thresholds && !(high <= thresholds[first].lower)) {
+            scratch.doubtful.emplace_back(static_cast<std::uint32_t>(row),
+                                          static_cast<std::uint32_t>(word * kStrip + c));
+          }
+        }
+      });
+}
+
+template class Strips<std::uint8_t>;
+template class Strips<std::int16_t>;
+template class Strips<float>;
+template class Strips<double>;
+
+}  // namespace lossfloor
