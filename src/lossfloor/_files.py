@@ -1,0 +1,89 @@
+"""Files of arrays: written whole or not at all, read without trusting them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy
+
+from lossfloor._validation import must
+
+#: Bytes of one array above which a file is not read.
+_MOST_BYTES = 1 << 36
+
+
+def write_whole(path: str | os.PathLike[str], write: Any) -> None:
+    """Let ``write(stream)`` fill a file beside `path`, then put it in its place in one step."""
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            write(stream)
+        # mkstemp makes private files; a result gets the permissions that any new file would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_arrays(path: str | os.PathLike[str], kind: str, **arrays: npt.NDArray[Any]) -> None:
+    """Write arrays to an .npz file with the name of their format in the array ``format``."""
+
+    def write(stream: IO[bytes]) -> None:
+        # NumPy's stubs take the names of arrays for its own options.
+        np.savez_compressed(stream, allow_pickle=False, format=np.array(kind), **arrays)  # type: ignore[arg-type]
+
+    write_whole(path, write)
+
+
+def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, npt.NDArray[Any]]:
+    """Read an .npz file that `write_arrays` wrote, without pickles and with sizes checked before memory is taken.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no .npz file, of another format, damaged, or claims sizes that it does not hold.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                with archive.open(info) as stream:
+                    _check_header(stream, info)
+                with archive.open(info) as stream:
+                    arrays[info.filename.removesuffix(".npy")] = npy.read_array(stream, allow_pickle=False)
+    except zipfile.BadZipFile as error:
+        raise ValueError(must("path", f"a file of the format {kind}", f"{os.fspath(path)} ({error})")) from None
+    found = arrays.pop("format", None)
+    name = str(found) if found is not None and found.shape == () and found.dtype.kind == "U" else "something else"
+    if name != kind:
+        raise ValueError(must("path", f"a file of the format {kind}", f"{os.fspath(path)}, which is {name}"))
+    return arrays
+
+
+def _check_header(stream: IO[bytes], info: zipfile.ZipInfo) -> None:
+    version = npy.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, dtype = npy.read_array_header_2_0(stream)
+    else:
+        raise ValueError(must("path", "a file of arrays in .npy format 1.0 or 2.0", f"format {version}"))
+    if dtype.hasobject:
+        raise ValueError(must("path", "a file of plain arrays", f"objects in {info.filename}"))
+    size = dtype.itemsize
+    for side in shape:
+        size *= side
+    if size > _MOST_BYTES or size > info.file_size:
+        raise ValueError(must("path", "a file that holds what it claims", f"{size} bytes claimed by {info.filename}"))

@@ -1,0 +1,177 @@
+"""What an adversary is: who may be moved where, and whose neighbourhoods share a point."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor._validation import as_fraction, must
+
+Index = npt.NDArray[np.intp]
+
+
+class BitRows(NamedTuple):
+    """Which right-hand examples some successive left-hand examples conflict with, a bit for each pair.
+
+    Attributes
+    ----------
+    start, stop : int
+        The left-hand examples, by their position in XA, that the rows are about.
+    bits : ndarray of uint64, shape (stop - start, ceil(m / 64))
+        Bit c of word w of a row tells of right-hand example 64 w + c; bits beyond the last example are zero.
+    """
+
+    start: int
+    stop: int
+    bits: npt.NDArray[np.uint64]
+
+
+class ListRows(NamedTuple):
+    """The same as lists, for conflicts that are few.
+
+    Attributes
+    ----------
+    start, stop : int
+        The left-hand examples, by their position in XA, that the rows are about.
+    targets : ndarray of int32
+        Right-hand examples in conflict with the first left-hand one, ascending, then those of the second, and so on.
+    counts : ndarray of int64, shape (stop - start,)
+        How many there are for each.
+    """
+
+    start: int
+    stop: int
+    targets: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int64]
+
+
+ConflictRows = BitRows | ListRows
+
+
+class Adversary(abc.ABC):
+    """Somebody who may move each example x anywhere in its neighbourhood N(x), which is not empty.
+
+    Methods that take several examples also take their positions in the data set (`index`), which an adversary with a
+    budget of its own for each example needs to know whom it is about.
+    """
+
+    #: The name in configurations and on the command line.
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def as_data(self, X: Any, n: int) -> Any:
+        """Check the examples and bring them into the form that the other methods take.
+
+        Parameters
+        ----------
+        X : object
+            The examples as the user gave them.
+        n : int
+            How many labels there are, hence how many examples there must be.
+
+        Returns
+        -------
+        object
+            Indexable by an array of positions.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the examples do not suit this adversary, or its budgets not the examples.
+        """
+
+    @abc.abstractmethod
+    def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
+        """Tell for each i whether ``X[i]`` may be moved to ``Z[i]``."""
+
+    @abc.abstractmethod
+    def meet(self, points: Any, *, index: Index | None = None) -> Any | None:
+        """Return a point that every one of `points` may be moved to, or None where there is none."""
+
+    @abc.abstractmethod
+    def conflicts(
+        self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None
+    ) -> Iterator[ConflictRows]:
+        """Yield which examples of XA and XB have neighbourhoods that share a point, some rows at a time."""
+
+    @abc.abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Return what makes this adversary, as JSON can hold it; `lossfloor.adversaries.from_config` reverses it."""
+
+
+def as_budgets(name: str, eps: Any) -> tuple[Fraction, ...]:
+    """Read one budget, or one for each example.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for errors.
+    eps : number, or array_like of shape (n,)
+        Non-negative, read as the decimals that print them.
+
+    Returns
+    -------
+    tuple of Fraction
+        Of length one if all examples share the budget.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a budget is no finite number or negative.
+    """
+    if isinstance(eps, np.ndarray) and eps.ndim == 0:
+        eps = eps[()]
+    if isinstance(eps, (str, Fraction)) or np.isscalar(eps):
+        budgets: tuple[Fraction, ...] = (as_fraction(name, eps),)
+    elif isinstance(eps, (Sequence, np.ndarray)) or hasattr(eps, "__array__"):
+        values = eps if isinstance(eps, Sequence) else np.asarray(eps)
+        if isinstance(values, np.ndarray) and values.ndim != 1:
+            raise ValueError(must(name, "one number or an array of shape (n,)", f"shape {values.shape}"))
+        budgets = tuple(as_fraction(name, value) for value in values)
+        if not budgets:
+            raise ValueError(must(name, "one number or an array of shape (n,)", "an empty one"))
+        if len(budgets) == 1:  # one example: the same thing as one budget for all
+            return budgets if budgets[0] >= 0 else as_budgets(name, budgets[0])
+    else:
+        raise TypeError(must(name, "a number or an array of numbers", eps))
+    for budget in budgets:
+        if budget < 0:
+            raise ValueError(must(name, "at least 0", float(budget)))
+    return budgets
+
+
+def check_count(name: str, budgets: Sequence[object], n: int) -> None:
+    """Check that there is one budget, or one for each of `n` examples."""
+    if len(budgets) not in (1, n):
+        raise ValueError(must(name, f"one number or {n} of them, one an example", f"{len(budgets)} numbers"))
+
+
+def pick(budgets: tuple[Fraction, ...], index: Index | None, count: int) -> tuple[Fraction, ...]:
+    """Return the budgets of some examples, or the one that all share."""
+    if len(budgets) == 1:
+        return budgets
+    if index is None:
+        if len(budgets) != count:
+            raise ValueError(must("index", "given, since each example has a budget of its own", None))
+        return budgets
+    return tuple(budgets[i] for i in index.tolist())
+
+
+def show_budgets(budgets: tuple[Fraction, ...]) -> str:
+    """Print budgets shortly: the number that all share, or the range and the count."""
+    if len(budgets) == 1:
+        return show_number(budgets[0])
+    return f"<{len(budgets)} from {show_number(min(budgets))} to {show_number(max(budgets))}>"
+
+
+def show_number(value: Fraction) -> str:
+    """Print a rational as a decimal where that is exact, else as a quotient."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    decimal = repr(float(value))
+    return decimal if Fraction(decimal) == value else str(value)

@@ -1,0 +1,443 @@
+"""The independent checker: is a claimed floor proved by its certificate and the data?
+
+This module shares no code with the solver or the kernels.  It needs no max-flow: the certificate carries the flow, and
+checking takes sums of integers and a look at the conflicts.
+
+What is checked, and why it suffices.  Let block i have weights a_i (first class) and b_i (second class), summed from
+the examples, and posterior a_i / (a_i + b_i).
+
+1. Flow.  Inside each block, integer flows on conflicts; each example of the first class with weight w sends
+   ``w b_i / g`` and each of the second takes ``w a_i / g``, with ``g = gcd(a_i, b_i)``.  By weak duality no classifier
+   has a smaller loss on the block than a classifier that keeps the posterior on all of it (Lemma 2 of the paper).
+2. Feasibility.  No example of a higher block conflicts with an example of the second class in a lower block.  Then
+   some classifier reaches the posteriors of all blocks at once (Lemma 1 of the paper).
+
+So the floor is not above (1) and not below (2) what the blocks say, for every loss at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from lossfloor import exact
+from lossfloor._validation import as_points
+from lossfloor.exceptions import CertificateError
+
+_ROWS_AT_ONCE = 512
+_MOST_EXAMPLES = 2**31
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """Everything that proves a floor, beside the data.
+
+    Attributes
+    ----------
+    classes : ndarray, shape (2,)
+        The labels of the first and of the second class.
+    codes : ndarray of int8, shape (n,)
+        0 for examples of the first class, 1 for the second.
+    weight : ndarray of int64, shape (n,)
+        Positive integer weights.
+    block : ndarray of int32, shape (n,)
+        Block of each example; blocks ascend in their posterior.
+    a, b : ndarray of int64, shape (n_blocks,)
+        Weight of the first and of the second class in each block.
+    flow_edges : ndarray of int32, shape (k, 2)
+        Positions of two examples in conflict, one of the first class and one of the second.
+    flow_high, flow_low : ndarray of int64 and uint64, shape (k,)
+        The flow between them, ``flow_high * 2**64 + flow_low``.
+    adversary : mapping
+        Configuration of the adversary (see the documentation of result files).
+    """
+
+    classes: npt.NDArray[Any]
+    codes: npt.NDArray[np.int8]
+    weight: npt.NDArray[np.int64]
+    block: npt.NDArray[np.int32]
+    a: npt.NDArray[np.int64]
+    b: npt.NDArray[np.int64]
+    flow_edges: npt.NDArray[np.int32]
+    flow_high: npt.NDArray[np.int64]
+    flow_low: npt.NDArray[np.uint64]
+    adversary: Mapping[str, Any]
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the parts as arrays that an .npz file can hold."""
+        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        parts["adversary"] = np.array(json.dumps(self.adversary, sort_keys=True))
+        return parts
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Certificate:
+        """Gather the parts of a certificate from the arrays of a file.
+
+        Raises
+        ------
+        CertificateError
+            If a part is missing or of the wrong kind.
+        """
+        kinds = {
+            "codes": np.int8,
+            "weight": np.int64,
+            "block": np.int32,
+            "a": np.int64,
+            "b": np.int64,
+            "flow_edges": np.int32,
+            "flow_high": np.int64,
+            "flow_low": np.uint64,
+        }
+        for name in [*kinds, "classes", "adversary"]:
+            if name not in arrays:
+                raise CertificateError(f"the certificate has no part {name!r}")
+            if name in kinds and arrays[name].dtype != kinds[name]:
+                raise CertificateError(f"{name!r} must be {np.dtype(kinds[name])}, is {arrays[name].dtype}")
+        try:
+            adversary = json.loads(str(arrays["adversary"][()]))
+        except json.JSONDecodeError:
+            raise CertificateError("the description of the adversary is not JSON") from None
+        if not isinstance(adversary, dict):
+            raise CertificateError("the description of the adversary is no JSON object")
+        return cls(classes=arrays["classes"], adversary=adversary, **{name: arrays[name] for name in kinds})
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a successful check has established.
+
+    Attributes
+    ----------
+    n_examples, n_blocks : int
+    n_flow_conflicts : int
+        Conflicts that carry flow, each decided again from the data.
+    n_pairs_excluded : int
+        Pairs of examples that must not conflict, each decided again from the data.
+    cross_entropy : float
+        The proved floor in nats, mean over the weighted examples, summed here from the blocks.
+    zero_one, brier : Fraction
+        The proved floors of these losses, exact.
+    """
+
+    n_examples: int
+    n_blocks: int
+    n_flow_conflicts: int
+    n_pairs_excluded: int
+    cross_entropy: float
+    zero_one: Fraction
+    brier: Fraction
+
+
+def check(certificate: Certificate, X: Any, y: Any, *, matrix: Any = None) -> Verification:
+    """Check a certificate against the data, in exact arithmetic.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    X : array_like, shape (n, ...)
+        The examples; not looked at if the conflicts are given by `matrix`.
+    y : array_like, shape (n,)
+        The labels.
+    matrix : array_like or sparse matrix, shape (n, n), optional
+        The distances or conflicts, for a ``Precomputed`` adversary.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    CertificateError
+        If anything does not hold; the message says what.
+
+    References
+    ----------
+    Bhagoji, Cullina, Sehwag, Mittal, "Lower Bounds on Cross-Entropy Loss in the Presence of Test-time Adversaries",
+    ICML 2021, Lemmas 1 and 2.
+    """
+    check_shapes(certificate)
+    _check_labels(certificate, y)
+    _check_block_weights(certificate)
+    _check_flow(certificate)
+    conflicts = _conflict_test(certificate, X, matrix)
+    edges = certificate.flow_edges
+    carried = conflicts.of_pairs(edges[:, 0], edges[:, 1])
+    if not carried.all():
+        u, v = edges[np.flatnonzero(~carried)[0]].tolist()
+        raise CertificateError(f"examples {u} and {v} carry flow but do not conflict")
+    n_excluded = _check_order(certificate, conflicts)
+    total = int(certificate.a.sum()) + int(certificate.b.sum())
+    pairs = list(zip(certificate.a.tolist(), certificate.b.tolist(), strict=True))
+    return Verification(
+        n_examples=len(certificate.codes),
+        n_blocks=len(certificate.a),
+        n_flow_conflicts=len(edges),
+        n_pairs_excluded=n_excluded,
+        cross_entropy=math.fsum(_entropy_weight(a, b) for a, b in pairs) / total,
+        zero_one=Fraction(sum(min(a, b) for a, b in pairs), total),
+        brier=sum((Fraction(a * b, a + b) for a, b in pairs), Fraction(0)) / total,
+    )
+
+
+def _entropy_weight(a: int, b: int) -> float:
+    """(a + b) times the entropy of a : b in nats."""
+    if a == 0 or b == 0:
+        return 0.0
+    return a * math.log1p(b / a) + b * math.log1p(a / b)
+
+
+def check_shapes(c: Certificate) -> None:
+    """Check that the parts fit together, which needs no data.
+
+    Raises
+    ------
+    CertificateError
+        If they do not.
+    """
+    n, k = len(c.codes), len(c.a)
+    if c.classes.shape != (2,) or c.codes.shape != (n,) or not 0 < n < _MOST_EXAMPLES:
+        raise CertificateError("the certificate must have two classes and a code for each example")
+    for name, shape in {"weight": (n,), "block": (n,), "a": (k,), "b": (k,)}.items():
+        if getattr(c, name).shape != shape:
+            raise CertificateError(f"{name!r} must have shape {shape}, has {getattr(c, name).shape}")
+    flows = len(c.flow_high)
+    if c.flow_edges.shape != (flows, 2) or c.flow_low.shape != (flows,) or c.flow_high.shape != (flows,):
+        raise CertificateError("the parts of the flow must have one entry for each edge")
+    if not np.isin(c.codes, (0, 1)).all():
+        raise CertificateError("codes must be 0 or 1")
+    if c.weight.min() <= 0:
+        raise CertificateError("weights must be positive")
+    if k == 0 or c.block.min() < 0 or c.block.max() >= k:
+        raise CertificateError(f"blocks must be numbered from 0 to {k - 1}")
+    if flows and (c.flow_edges.min() < 0 or c.flow_edges.max() >= n):
+        raise CertificateError(f"flow edges must join examples 0 to {n - 1}")
+
+
+def _check_labels(c: Certificate, y: Any) -> None:
+    labels = np.asarray(y)
+    if labels.shape != c.codes.shape:
+        raise CertificateError(f"the data has {labels.shape} labels, the certificate {c.codes.shape}")
+    if labels.dtype == object:
+        labels = labels.astype(str)
+    expected = c.classes[c.codes.astype(np.intp)]
+    different = np.flatnonzero(labels != expected)
+    if len(different):
+        i = int(different[0])
+        raise CertificateError(f"example {i} has the label {labels[i]!r}, the certificate says {expected[i]!r}")
+
+
+def _check_block_weights(c: Certificate) -> None:
+    sums = [[0] * len(c.a), [0] * len(c.a)]
+    for code, block, weight in zip(c.codes.tolist(), c.block.tolist(), c.weight.tolist(), strict=True):
+        sums[code][block] += weight
+    if sums[0] != c.a.tolist() or sums[1] != c.b.tolist():
+        raise CertificateError("the weights of the blocks are not the sums over their examples")
+    pairs = list(zip(*sums, strict=True))
+    if any(a + b == 0 for a, b in pairs):
+        raise CertificateError("a block is empty")
+    for (a, b), (next_a, next_b) in zip(pairs, pairs[1:], strict=False):
+        if a * next_b >= next_a * b:
+            raise CertificateError("the posteriors of the blocks do not ascend")
+
+
+def _check_flow(c: Certificate) -> None:
+    sent = [0] * len(c.codes)
+    codes, blocks = c.codes.tolist(), c.block.tolist()
+    flows = zip(c.flow_edges.tolist(), c.flow_high.tolist(), c.flow_low.tolist(), strict=True)
+    for (u, v), high, low in flows:
+        amount = high * 2**64 + low
+        if amount <= 0:
+            raise CertificateError(f"the flow from {u} to {v} is not positive")
+        if codes[u] != 0 or codes[v] != 1:
+            raise CertificateError(f"the flow from {u} to {v} does not go from the first class to the second")
+        if blocks[u] != blocks[v]:
+            raise CertificateError(f"the flow from {u} to {v} leaves its block")
+        sent[u] += amount
+        sent[v] += amount
+    units = []
+    for a, b in zip(c.a.tolist(), c.b.tolist(), strict=True):
+        g = math.gcd(a, b)
+        units.append((b // g, a // g))
+    for i, (code, block, weight) in enumerate(zip(codes, blocks, c.weight.tolist(), strict=True)):
+        due = weight * units[block][code]
+        if sent[i] != due:
+            raise CertificateError(f"the flow at example {i} is {sent[i]}, must be {due}")
+
+
+def _check_order(c: Certificate, conflicts: _NormConflicts | _MatrixConflicts) -> int:
+    """Look for a conflict from a higher block down to a lower one; return the number of pairs looked at."""
+    left, right = np.flatnonzero(c.codes == 0), np.flatnonzero(c.codes == 1)
+    left = left[np.argsort(-c.block[left], kind="stable")]
+    right = right[np.argsort(c.block[right], kind="stable")]
+    right_blocks = c.block[right]
+    n_pairs = 0
+    for start in range(0, len(left), _ROWS_AT_ONCE):
+        rows = left[start : start + _ROWS_AT_ONCE]
+        below = np.searchsorted(right_blocks, c.block[rows], side="left")  # right examples in lower blocks
+        columns = right[: below.max()]
+        if len(columns) == 0:
+            break
+        excluded = np.arange(len(columns))[None, :] < below[:, None]
+        n_pairs += int(below.sum())
+        found = conflicts.first_of_product(rows, columns, excluded)
+        if found is not None:
+            raise CertificateError(
+                f"examples {found[0]} and {found[1]} conflict, but the posterior of the first is higher: "
+                "no classifier reaches both"
+            )
+    return n_pairs
+
+
+class _MatrixConflicts:
+    """Conflicts as a matrix of distances or conflicts gives them."""
+
+    def __init__(self, config: Mapping[str, Any], matrix: Any, n: int) -> None:
+        if matrix is None:
+            raise CertificateError("the conflicts were given by a matrix: give it again to check them")
+        self._matrix = sparse.csr_array(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
+        if self._matrix.shape != (n, n):
+            raise CertificateError(f"the matrix must be {n} x {n}, is {self._matrix.shape}")
+        self._eps = _budgets(config, n) if "eps" in config else None
+
+    def of_pairs(self, us: npt.NDArray[Any], vs: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        answer = np.zeros(len(us), dtype=np.bool_)
+        for k, (u, v) in enumerate(zip(us.tolist(), vs.tolist(), strict=True)):
+            stored, value = self._entry(u, v)
+            if self._eps is None:
+                answer[k] = stored and value != 0
+            else:
+                answer[k] = stored and exact.fraction_of(value) <= self._eps[u] + self._eps[v]
+        return answer
+
+    def _entry(self, u: int, v: int) -> tuple[bool, Any]:
+        if not sparse.issparse(self._matrix):
+            return True, self._matrix[u, v]
+        begin, end = self._matrix.indptr[u : u + 2]
+        at = begin + np.flatnonzero(self._matrix.indices[begin:end] == v)
+        return (len(at) > 0, self._matrix.data[at[0]] if len(at) else 0)
+
+    def first_of_product(
+        self, rows: npt.NDArray[Any], columns: npt.NDArray[Any], wanted: npt.NDArray[np.bool_]
+    ) -> tuple[int, int] | None:
+        if sparse.issparse(self._matrix):
+            part = sparse.coo_array(self._matrix[rows][:, columns])
+            i, j = part.coords
+            chosen = wanted[i, j]
+            us, vs = rows[i[chosen]], columns[j[chosen]]
+            if self._eps is not None:
+                near = part.data[chosen] <= 2 * float(max(self._eps)) * (1 + 2.0**-40)
+                us, vs = us[near], vs[near]
+        else:
+            entries = self._matrix[np.ix_(rows, columns)]
+            if self._eps is None:
+                i, j = np.nonzero(wanted & (entries != 0))
+            else:
+                budgets = np.array([float(eps) for eps in self._eps])
+                limit = (budgets[rows][:, None] + budgets[columns][None, :]) * (1 + 2.0**-40)
+                i, j = np.nonzero(wanted & (entries <= limit))
+            us, vs = rows[i], columns[j]
+        return _first(self.of_pairs(us, vs), us, vs)
+
+
+class _NormConflicts:
+    """Conflicts of balls of an l_p norm: a distance of at most the sum of the radii, decided exactly."""
+
+    def __init__(self, config: Mapping[str, Any], X: Any, n: int) -> None:
+        orders: dict[str, exact.Order] = {"l1": Fraction(1), "l2": Fraction(2), "linf": None}
+        try:
+            if config["name"] == "lp":
+                self._order: exact.Order = None if config["p"] == "inf" else Fraction(config["p"])
+            else:
+                self._order = orders[config["name"]]
+            unit = Fraction(config["unit"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise CertificateError(f"the adversary cannot be read: {error!r}") from None
+        if unit <= 0 or (self._order is not None and self._order < 1):
+            raise CertificateError("the adversary must have a positive unit and an order of at least 1")
+        try:
+            self._points = as_points("X", X)
+        except (TypeError, ValueError) as error:
+            raise CertificateError(str(error)) from None
+        if len(self._points) != n:
+            raise CertificateError(f"the data has {len(self._points)} examples, the certificate {n}")
+        self._radii = [unit * eps for eps in _budgets(config, n)]
+        self._coarse_radii = np.array([exact.bracket(radius)[1] for radius in self._radii])
+
+    def of_pairs(self, us: npt.NDArray[Any], vs: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        answer = np.zeros(len(us), dtype=np.bool_)
+        for k, (u, v) in enumerate(zip(us.tolist(), vs.tolist(), strict=True)):
+            steps, exponent = exact.differences(self._points[u], self._points[v])
+            answer[k] = exact.norm_at_most(steps, exponent, self._order, self._radii[u] + self._radii[v])
+        return answer
+
+    def first_of_product(
+        self, rows: npt.NDArray[Any], columns: npt.NDArray[Any], wanted: npt.NDArray[np.bool_]
+    ) -> tuple[int, int] | None:
+        possible = wanted & self._possible(rows, columns)
+        i, j = np.nonzero(possible)
+        for start in range(0, len(i), 1024):
+            us, vs = rows[i[start : start + 1024]], columns[j[start : start + 1024]]
+            found = _first(self.of_pairs(us, vs), us, vs)
+            if found is not None:
+                return found
+        return None
+
+    def _possible(self, rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Tell which pairs cannot be excluded in double precision; never leaves out a conflict."""
+        from scipy.spatial import distance
+
+        u = 2.0**-53
+        d = self._points.shape[1]
+        limit = (self._coarse_radii[rows][:, None] + self._coarse_radii[columns][None, :]) * (1 + 4 * u)
+        left, right = self._points[rows].astype(np.float64), self._points[columns].astype(np.float64)
+        # int64 entries of 2^53 and more are rounded on the way; each by less than u of its size.
+        largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
+        moved = 0.0 if largest < 2.0**53 or self._points.dtype.kind == "f" else 4 * d * u * largest
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self._order == 2:
+                centre = left.mean(axis=0)
+                left -= centre
+                right -= centre
+                squares = np.square(left).sum(axis=1)[:, None] + np.square(right).sum(axis=1)[None, :]
+                squared = squares - 2 * (left @ right.T)
+                # Product, squares and centring: (d + 8) u of the sum of squares each, and twice that to be safe.
+                squared -= 8 * (d + 8) * u * squares
+                distances = np.sqrt(np.maximum(squared, 0)) * (1 - 4 * u)
+            else:
+                metric = {Fraction(1): "cityblock", None: "chebyshev"}.get(self._order, "minkowski")
+                options = {"p": float(self._order)} if metric == "minkowski" and self._order is not None else {}
+                distances = distance.cdist(left, right, metric, **options) * (1 - 4 * (d + 16) * u)
+        # Not (distance > limit): a NaN from an overflow is possible too. 2^-500 covers underflow of squares.
+        return np.asarray(~(distances - moved - 2.0**-500 > limit))
+
+
+def _budgets(config: Mapping[str, Any], n: int) -> list[Fraction]:
+    try:
+        eps = config["eps"]
+        budgets = [Fraction(eps)] * n if isinstance(eps, str) else [Fraction(value) for value in eps]
+    except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise CertificateError(f"the budgets of the adversary cannot be read: {error!r}") from None
+    if len(budgets) != n or min(budgets) < 0:
+        raise CertificateError(f"the adversary must have {n} budgets of at least 0")
+    return budgets
+
+
+def _conflict_test(c: Certificate, X: Any, matrix: Any) -> _NormConflicts | _MatrixConflicts:
+    if c.adversary.get("name") == "precomputed":
+        return _MatrixConflicts(c.adversary, matrix, len(c.codes))
+    return _NormConflicts(c.adversary, X, len(c.codes))
+
+
+def _first(
+    flags: npt.NDArray[np.bool_], us: npt.NDArray[Any], vs: npt.NDArray[Any]
+) -> tuple[int, int] | None:
+    where = np.flatnonzero(flags)
+    return (int(us[where[0]]), int(vs[where[0]])) if len(where) else None

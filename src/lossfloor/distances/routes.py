@@ -1,0 +1,265 @@
+"""The ways to compute distances of pairs, and the choice of one for given data.
+
+A *route* turns two sets of examples into arrays that one kernel of the core reads, together with a bound on the
+rounding error of the keys that the kernel computes.  A key is the squared distance for l2, the sum of p-th powers for
+lp, and the distance itself for l1 and linf.
+
+Bounds (u is 2^-24 for float32 and 2^-53 for float64, gamma_k = k u / (1 - k u)):
+
+- Integers: every sum is exact, the bound is 0.
+- l1, linf, lp on floats: each |a - b| is rounded once, the sum of d terms at most d times, and a p-th power costs p
+  roundings more, so the key is right up to the relative error gamma_{d + p + 4}.
+- l2 on floats goes by products.  Examples are scaled by a power of two (exact) and centred in double precision, then
+  rounded to the kernel's type: entry by entry a relative error of kappa = u + 2^-52.  With a, b the rounded examples
+  and s = |a|^2 + |b|^2, the product is off by gamma_{d+8} |a||b| <= gamma_{d+8} s / 2, the squares (in double) by
+  2^-53 (d+8) s, and the rounding of the examples moves the squared distance by at most kappa (2 + kappa) (|a| + |b|)^2
+  <= 2 kappa (2 + kappa) s.  The sum of these is the relative bound on s that the kernel uses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import _core
+from lossfloor.exact import Order
+
+_U32 = 2.0**-24
+_U64 = 2.0**-53
+_SAFETY = 1.01  # for the rounding of the bounds themselves
+
+Strips = _core.StripsU8 | _core.StripsI16 | _core.StripsF32 | _core.StripsF64
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """Two sets of examples made ready for a kernel.
+
+    Attributes
+    ----------
+    name : str
+        What the route is, for people.
+    metric : str
+        "l1", "l2", "linf" or "lp".
+    left, right : ndarray, shape (n, d) and (m, d), of one dtype
+        The examples as the kernel reads them.
+    scale : Fraction
+        Distances of `left` and `right` are those of the data times this power of two.
+    relative, absolute : float
+        The key is right up to ``relative * s + absolute``, with s as in the module's text.
+    """
+
+    name: str
+    metric: str
+    left: npt.NDArray[Any]
+    right: npt.NDArray[Any]
+    scale: Fraction = Fraction(1)
+    relative: float = 0.0
+    absolute: float = 0.0
+
+    @property
+    def exact_keys(self) -> bool:
+        """Whether keys are integers without any rounding."""
+        return self.relative == 0.0 and self.absolute == 0.0
+
+    def strips(self, p: float, portable: bool = False) -> Strips:
+        """Hand the right-hand examples to the core."""
+        kinds: dict[Any, Any] = {
+            np.uint8: _core.StripsU8,
+            np.int16: _core.StripsI16,
+            np.float32: _core.StripsF32,
+            np.float64: _core.StripsF64,
+        }
+        made: Strips = kinds[self.right.dtype.type](self.metric, self.right, p, portable)
+        return made
+
+
+def gamma(count: float, unit: float) -> float:
+    """Return the bound on the relative error of `count` roundings."""
+    return count * unit / (1 - count * unit) if count * unit < 0.5 else np.inf
+
+
+def choose(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, precise: bool = False) -> Route:
+    """Choose the fastest route that fits the data.
+
+    Parameters
+    ----------
+    order : Fraction or None
+        p of the norm; None is the maximum norm.
+    left, right : ndarray, shape (n, d) and (m, d)
+        Integers, float32 or float64.
+    precise : bool
+        Use double precision where single would do: slower, with fewer pairs left open.
+
+    Returns
+    -------
+    Route
+    """
+    integers = as_integers(left, right)
+    if order == 2:
+        if integers is not None:
+            route = _int16_products(*integers)
+            if route is not None:
+                return route
+            route = _whole_float64_products(*integers)
+            if route is not None:
+                return route
+        return _float_products(left, right, np.float64 if precise else np.float32)
+    if integers is not None and order in (1, None):
+        route = _uint8_folds(order, *integers)
+        if route is not None:
+            return route
+    return _float_folds(order, left, right, integers)
+
+
+def as_integers(
+    left: npt.NDArray[Any], right: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+    """Return the data as int64 if every entry is a whole number of moderate size, however it is stored."""
+    whole = []
+    for side in (left, right):
+        if np.issubdtype(side.dtype, np.integer):
+            if side.dtype.itemsize == 8 and side.size and max(abs(int(side.min())), abs(int(side.max()))) >= 2**53:
+                return None
+            whole.append(side.astype(np.int64, copy=False))
+        else:
+            # A look at a few rows settles most cases without a pass over all of them.
+            few = side[: min(len(side), 4)]
+            if np.any(few != np.rint(few)) or np.any(side != np.rint(side)) or np.any(np.abs(side) >= 2.0**31):
+                return None
+            whole.append(side.astype(np.int64))
+    return whole[0], whole[1]
+
+
+def _ranges(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> tuple[Any, Any]:
+    low = np.minimum(left.min(axis=0), right.min(axis=0))
+    high = np.maximum(left.max(axis=0), right.max(axis=0))
+    return low, high
+
+
+def _int16_products(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Route | None:
+    low, high = _ranges(left, right)
+    if int((high - low).max()) > 2**15 - 1:
+        return None
+    middle = (low + high) // 2
+    sides = []
+    for side in (left, right):
+        sides.append((side - middle).astype(np.int16))
+    norms = [int(np.einsum("ij,ij->i", s, s, dtype=np.int64).max()) for s in sides]
+    # (|a| + |b|)^2 <= 2 (|a|^2 + |b|^2) keeps squared distances and all partial sums inside int32.
+    if 2 * (norms[0] + norms[1]) >= 2**31:
+        return None
+    return Route("int16 products, exact", "l2", sides[0], sides[1])
+
+
+def _whole_float64_products(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Route | None:
+    low, high = _ranges(left, right)
+    middle = (low + high) // 2
+    sides = [(side - middle).astype(np.float64) for side in (left, right)]
+    norms = [float(np.einsum("ij,ij->i", s, s).max()) for s in sides]
+    if 2 * (norms[0] + norms[1]) >= 2.0**52:  # every partial sum is a whole number below 2^53
+        return None
+    return Route("float64 products of whole numbers, exact", "l2", sides[0], sides[1])
+
+
+def _exponent(*sides: npt.NDArray[Any]) -> int:
+    """Return e with every entry at most 2^e in size."""
+    largest = max(float(np.abs(side).max()) for side in sides)
+    return 0 if largest == 0 else int(np.frexp(largest)[1])
+
+
+def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]]) -> Route:
+    d = left.shape[1]
+    exponent = _exponent(left, right)
+    scaled = [np.ldexp(side.astype(np.float64), -exponent) for side in (left, right)]
+    centre = (scaled[0].mean(axis=0) + scaled[1].mean(axis=0)) / 2
+    for side in scaled:
+        side -= centre
+    sides = [side.astype(dtype) for side in scaled]
+    u = _U32 if dtype is np.float32 else _U64
+    kappa = u + 2 * _U64
+    relative = _SAFETY * (gamma(d + 8, u) + 2 * kappa * (2 + kappa) + _U64 * (d + 8))
+    # Underflow, in the scaling, in the rounding to `dtype` and in the products of entries below 1 in size.
+    absolute = d * (2.0**-140 if dtype is np.float32 else 2.0**-1060)
+    name = "float32 products" if dtype is np.float32 else "float64 products"
+    return Route(
+        f"{name}, doubtful pairs decided again", "l2", sides[0], sides[1], _two_to(-exponent), relative, absolute
+    )
+
+
+def _two_to(exponent: int) -> Fraction:
+    return Fraction(2) ** exponent
+
+
+def _uint8_folds(order: Order, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Route | None:
+    low, high = _ranges(left, right)
+    if int((high - low).max()) > 255 or 255 * left.shape[1] >= 2**31:
+        return None
+    sides = [(side - low).astype(np.uint8) for side in (left, right)]
+    sides = _telling_features_first(*sides)
+    if order is None:
+        return Route("uint8 maxima, abandoned early, exact", "linf", sides[0], sides[1])
+    return Route("uint8 sums, abandoned early, exact", "l1", sides[0], sides[1])
+
+
+def _telling_features_first(*sides: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """Order the features by how far they tell the two sides apart, so that a pair is decided after few of them."""
+    samples = [side[:: max(1, len(side) // 128)][:128].astype(np.float64) for side in sides]
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = np.zeros(samples[0].shape[1])
+        for shift in range(0, 128, 16):
+            rolled = np.roll(samples[1], shift, axis=0)
+            count = min(len(samples[0]), len(rolled))
+            apart += np.square(samples[0][:count] - rolled[:count]).mean(axis=0)
+    ranking = np.argsort(-apart, kind="stable")
+    return [np.ascontiguousarray(side[:, ranking]) for side in sides]
+
+
+def _float_folds(
+    order: Order,
+    left: npt.NDArray[Any],
+    right: npt.NDArray[Any],
+    integers: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+) -> Route:
+    d = left.shape[1]
+    metric = {Fraction(1): "l1", None: "linf"}.get(order, "lp")
+    if integers is not None:
+        low, high = _ranges(*integers)
+        widest = int((high - low).max())
+        whole_power = order is None or (order.denominator == 1 and order.numerator <= 16)
+        power = 1 if order is None else order
+        if whole_power and d * Fraction(widest) ** power < 2**53:
+            ranked = _telling_features_first(*(side.astype(np.float64) for side in integers))
+            return Route("float64 sums of whole numbers, exact", metric, ranked[0], ranked[1])
+    exponent = _exponent(left, right)
+    single = left.dtype == right.dtype == np.float32 and metric != "lp" and exponent < 100
+    dtype: type[np.floating[Any]] = np.float32 if single else np.float64
+    u = _U32 if single else _U64
+    # lp needs entries of size one against overflow of powers; the others only when a sum could overflow.
+    shift = exponent if metric == "lp" or (not single and exponent > 960) else 0
+    sides = [side.astype(dtype) if shift == 0 else np.ldexp(side.astype(dtype), -shift) for side in (left, right)]
+    conversion = 0.0
+    if not single and any(side.dtype.kind in "iu" and side.dtype.itemsize == 8 for side in (left, right)):
+        # Whole numbers of 2^53 and more are rounded by the conversion: the differences are right only up to this.
+        conversion = 4.0 * np.ldexp(1.0, exponent - shift - 53)
+    extra = 0 if order is None else float(order)
+    relative = _SAFETY * gamma((1 if metric == "linf" else d) + extra + 4, u)
+    absolute = 0.0 if shift == 0 else d * 2.0**-1060
+    if conversion:
+        top = 4.0 * float(np.ldexp(1.0, exponent - shift))
+        steepness = 1.0 if metric in ("l1", "linf") else extra * top ** (extra - 1)
+        absolute += d * conversion * steepness
+    ranked = _telling_features_first(*sides)
+    return Route(
+        f"{np.dtype(dtype).name} {'maxima' if metric == 'linf' else 'sums'}, doubtful pairs decided again",
+        metric,
+        ranked[0],
+        ranked[1],
+        _two_to(-shift),
+        relative,
+        absolute,
+    )

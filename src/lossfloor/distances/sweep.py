@@ -1,0 +1,307 @@
+"""All pairs of two sets of examples against thresholds: fast where rounding cannot matter, exact where it can."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import exact
+from lossfloor.distances import routes
+from lossfloor.exact import Order
+
+Bits = npt.NDArray[np.uint64]
+Levels = npt.NDArray[np.uint8]
+
+#: Products or differences of features that one call to the core may make: a fraction of a second.
+_WORK_PER_CALL = 12_000_000_000
+#: A route that leaves more of the pairs open than this is given up for a more precise one.
+_MOST_DOUBTFUL = 0.02
+#: Pairs that are decided in one go in double precision.
+_PAIRS_AT_ONCE = 4096
+
+
+def thread_count() -> int:
+    """Return how many threads the kernels use: ``LOSSFLOOR_NUM_THREADS``, or one for each core of this process."""
+    wanted = os.environ.get("LOSSFLOOR_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Radii:
+    """How far each left and each right example may be moved, in units of the data.
+
+    A pair conflicts when its distance is at most ``left[i] + right[j]``.  A tuple of length one stands for a radius
+    that all examples of that side share.
+    """
+
+    left: tuple[Fraction, ...]
+    right: tuple[Fraction, ...]
+
+    @property
+    def shared(self) -> Fraction | None:
+        """The threshold of every pair, if there is only one."""
+        return self.left[0] + self.right[0] if len(self.left) == len(self.right) == 1 else None
+
+    def of_pair(self, i: int, j: int) -> Fraction:
+        """Return the threshold of one pair."""
+        return self.left[i if len(self.left) > 1 else 0] + self.right[j if len(self.right) > 1 else 0]
+
+
+class PairSweep:
+    """All pairs of left and right examples under one l_p norm.
+
+    Parameters
+    ----------
+    order : Fraction or None
+        p of the norm, at least 1; None is the maximum norm.
+    left, right : ndarray, shape (n, d) and (m, d)
+        Integers, float32 or float64, without NaN and infinity.
+    portable : bool, default False
+        Leave wider instructions of the processor unused (for tests).
+
+    Notes
+    -----
+    Every answer is exact: a fast pass decides the pairs that its rounding bound allows (see
+    `lossfloor.distances.routes`), double precision most of the rest, and rational arithmetic what is left.
+    """
+
+    def __init__(
+        self, order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, portable: bool = False
+    ) -> None:
+        self.order = order
+        self.left = left
+        self.right = right
+        self._portable = portable
+        self._use(routes.choose(order, left, right))
+
+    def _use(self, route: routes.Route) -> None:
+        self.route = route
+        self._strips = route.strips(1.0 if self.order is None else float(self.order), self._portable)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of left and of right examples."""
+        return len(self.left), len(self.right)
+
+    @property
+    def words(self) -> int:
+        """Words of 64 bits in a row of packed answers."""
+        return (len(self.right) + 63) // 64
+
+    def _chunks(self) -> Iterator[tuple[int, int]]:
+        """Cut the rows into pieces that take a fraction of a second each, so that Ctrl-C and progress get through."""
+        n, m = self.shape
+        rows = int(_WORK_PER_CALL // max(1, m * self.left.shape[1])) // 48 * 48
+        rows = max(96, min(rows, 48 * 1024))
+        for start in range(0, n, rows):
+            yield start, min(n, start + rows)
+
+    def within(self, radii: Radii) -> Iterator[tuple[int, int, Bits]]:
+        """Yield for successive rows who is within the threshold of whom.
+
+        Yields
+        ------
+        start, stop : int
+            The rows (left examples) that this piece is about.
+        bits : ndarray of uint64, shape (stop - start, words)
+            Bit c of word w of a row tells of right example 64 w + c; bits beyond the last example are zero.
+        """
+        for start, stop in self._chunks():
+            bits, doubtful = self._within(start, stop, radii)
+            if self._too_doubtful(len(doubtful), stop - start):
+                bits, doubtful = self._within(start, stop, radii)
+            _set_bits(bits, doubtful[self._decide(start, doubtful, radii)])
+            yield start, stop, bits
+
+    def _within(self, start: int, stop: int, radii: Radii) -> tuple[Bits, npt.NDArray[np.uint32]]:
+        route, strips, threads = self.route, self._strips, thread_count()
+        rows = route.left[start:stop]
+        shared = radii.shared
+        if shared is not None:
+            key = self._scaled_key(shared)
+            if route.exact_keys and not isinstance(key, tuple):
+                limit = key.numerator // key.denominator
+                if rows.dtype in (np.uint8, np.int16):
+                    return strips.within(rows, min(limit, 2**62), threads), _NO_PAIRS  # type: ignore[union-attr,arg-type]
+                # Keys are whole numbers: a threshold half-way between two of them is as good as the true one.
+                middle = float(min(limit, 2**53)) + 0.5
+                lower = upper = middle
+            else:
+                lower, upper = key if isinstance(key, tuple) else exact.bracket(key)
+            bits, doubtful = strips.within_bracket(rows, route.relative, route.absolute, lower, upper, threads)
+            return bits, doubtful
+        power = 1.0 if self.order in (1, None) else float(self.order)
+        left = _as_doubles(radii.left, route.scale, start, stop, len(self.left))
+        right = _as_doubles(radii.right, route.scale, 0, len(self.right), len(self.right))
+        slack = (power + 2) * 2.0**-48
+        return strips.within_radii(rows, route.relative, route.absolute, left, right, slack, threads)
+
+    def _scaled_key(self, radius: Fraction) -> Fraction | tuple[float, float]:
+        """Turn a threshold of distances into one of keys: exact where it is rational, else a bracket."""
+        scaled = radius * self.route.scale
+        if self.order is None:
+            return scaled
+        if self.order.denominator == 1:
+            return scaled**self.order.numerator
+        return exact.power_bracket(scaled, self.order)
+
+    def _too_doubtful(self, count: int, rows: int) -> bool:
+        """Change to a more precise route when the present one leaves too much open; tell whether that was done."""
+        if self.route.right.dtype != np.float32 or self.order != 2:
+            return False
+        if count <= max(1000, _MOST_DOUBTFUL * rows * len(self.right)):
+            return False
+        self._use(routes.choose(self.order, self.left, self.right, precise=True))
+        return True
+
+    def _decide(self, start: int, pairs: npt.NDArray[np.uint32], radii: Radii) -> npt.NDArray[np.bool_]:
+        """Decide the pairs that a fast pass left open: in double precision, then in rationals."""
+        answer = np.zeros(len(pairs), dtype=np.bool_)
+        for begin in range(0, len(pairs), _PAIRS_AT_ONCE):
+            piece = pairs[begin : begin + _PAIRS_AT_ONCE]
+            lefts, rights = piece[:, 0].astype(np.intp) + start, piece[:, 1].astype(np.intp)
+            low, high = self._key_bounds(lefts, rights)
+            for k, (i, j) in enumerate(zip(lefts.tolist(), rights.tolist(), strict=True)):
+                threshold = radii.of_pair(i, j)
+                lower, upper = self._threshold_bounds(threshold)
+                if high[k] <= lower:
+                    answer[begin + k] = True
+                elif not low[k] > upper:
+                    answer[begin + k] = self.at_most(i, j, threshold)
+        return answer
+
+    def _threshold_bounds(self, threshold: Fraction) -> tuple[float, float]:
+        if self.order is None:
+            return exact.bracket(threshold)
+        return exact.power_bracket(threshold, self.order)
+
+    def _key_bounds(
+        self, lefts: npt.NDArray[np.intp], rights: npt.NDArray[np.intp]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Bound the keys of some pairs from the differences of their features, in double precision."""
+        a, b = self.left[lefts], self.right[rights]
+        d = a.shape[1]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            steps = np.abs(a.astype(np.float64) - b.astype(np.float64))
+            if self.order is None:
+                keys, roundings = steps.max(axis=1), 4.0
+            elif self.order == 1:
+                keys, roundings = steps.sum(axis=1), d + 4.0
+            elif self.order == 2:
+                keys, roundings = np.einsum("ij,ij->i", steps, steps), d + 6.0
+            else:
+                keys, roundings = (steps ** float(self.order)).sum(axis=1), d + 2 * float(self.order) + 8.0
+            margin = keys * (1.01 * routes.gamma(roundings, 2.0**-53)) + d * 2.0**-1060
+            for side in (a, b):
+                if side.dtype.kind in "iu" and side.dtype.itemsize == 8:
+                    margin += np.where(np.abs(side.astype(np.float64)).max(axis=1) >= 2.0**53, np.inf, 0.0)
+            return keys - margin, keys + margin
+
+    def at_most(self, i: int, j: int, radius: Fraction) -> bool:
+        """Tell whether left example `i` and right example `j` are at most `radius` apart, in exact arithmetic."""
+        steps, exponent = exact.differences(self.left[i], self.right[j])
+        return exact.norm_at_most(steps, exponent, self.order, radius)
+
+    def levels(self, thresholds: Sequence[Fraction]) -> Iterator[tuple[int, int, Levels]]:
+        """Yield for successive rows the place of each distance among ascending thresholds.
+
+        Parameters
+        ----------
+        thresholds : sequence of Fraction
+            1 to 255 distances, ascending.
+
+        Yields
+        ------
+        start, stop : int
+            The rows that this piece is about.
+        levels : ndarray of uint8, shape (stop - start, m)
+            How many of the thresholds are smaller than the distance: the pair is within ``thresholds[level]`` and
+            all later ones.
+        """
+        for start, stop in self._chunks():
+            levels, doubtful = self._levels(start, stop, thresholds)
+            if self._too_doubtful(len(doubtful), stop - start):
+                levels, doubtful = self._levels(start, stop, thresholds)
+            for i, j in doubtful.tolist():
+                within = functools.partial(self.at_most, start + i, j)
+                levels[i, j] = bisect.bisect_left(thresholds, True, lo=int(levels[i, j]), key=within)
+            yield start, stop, levels
+
+    def _levels(
+        self, start: int, stop: int, thresholds: Sequence[Fraction]
+    ) -> tuple[Levels, npt.NDArray[np.uint32]]:
+        route, strips, threads = self.route, self._strips, thread_count()
+        rows = route.left[start:stop]
+        keys = [self._scaled_key(threshold) for threshold in thresholds]
+        if route.exact_keys:
+            limits = [key.numerator // key.denominator for key in keys if not isinstance(key, tuple)]
+            if rows.dtype in (np.uint8, np.int16):
+                whole = np.array([min(limit, 2**31 - 1) for limit in limits], dtype=np.int32)
+                return strips.levels(rows, whole, threads), _NO_PAIRS  # type: ignore[union-attr,arg-type]
+            pairs = [(float(min(limit, 2**53)) + 0.5,) * 2 for limit in limits]
+        else:
+            pairs = [key if isinstance(key, tuple) else exact.bracket(key) for key in keys]
+        return strips.levels_bracket(rows, route.relative, route.absolute, np.array(pairs, dtype=np.float64), threads)
+
+
+_NO_PAIRS = np.empty((0, 2), dtype=np.uint32)
+
+
+def _set_bits(bits: Bits, pairs: npt.NDArray[np.uint32]) -> None:
+    rows, columns = pairs[:, 0].astype(np.intp), pairs[:, 1].astype(np.uint64)
+    np.bitwise_or.at(
+        bits, (rows, (columns // np.uint64(64)).astype(np.intp)), np.uint64(1) << (columns % np.uint64(64))
+    )
+
+
+def _as_doubles(
+    radii: tuple[Fraction, ...], scale: Fraction, start: int, stop: int, count: int
+) -> npt.NDArray[np.float64]:
+    if len(radii) == 1:
+        return np.full(stop - start, _finite(radii[0] * scale))
+    if len(radii) != count:
+        raise ValueError(f"expected {count} radii, got {len(radii)}")
+    return np.array([_finite(radius * scale) for radius in radii[start:stop]])
+
+
+def _finite(value: Fraction) -> float:
+    """Round to a double; a radius beyond them all is as good as one that still squares to a double."""
+    return float(min(value, Fraction(10) ** 150))
+
+
+def paired_within(
+    order: Order,
+    a: npt.NDArray[Any],
+    b: npt.NDArray[Any],
+    radius_of: Callable[[int], Fraction],
+) -> npt.NDArray[np.bool_]:
+    """Tell row by row whether ``a[i]`` and ``b[i]`` are at most ``radius_of(i)`` apart, exactly.
+
+    Parameters
+    ----------
+    order : Fraction or None
+    a, b : ndarray, shape (n, d)
+    radius_of : callable
+        The radius of row i.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    answer = np.empty(len(a), dtype=np.bool_)
+    for i in range(len(a)):
+        steps, exponent = exact.differences(a[i], b[i])
+        answer[i] = exact.norm_at_most(steps, exponent, order, radius_of(i))
+    return answer

@@ -1,0 +1,548 @@
+"""The floor: the smallest robust loss that any classifier can have, and everything read off its solution."""
+
+from __future__ import annotations
+
+import functools
+import html
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import certificates, conflicts, losses, solvers
+from lossfloor._files import read_arrays, write_arrays
+from lossfloor._validation import as_labels, must
+from lossfloor.adversaries import Adversary, Precomputed, from_config
+from lossfloor.exceptions import MissingDependencyError
+from lossfloor.weights import IntegerWeights, as_integers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMAT = "lossfloor-floor-1"
+
+#: Called as work goes on: name of the stage ("conflicts", "blocks"), how much is done, how much there is.
+Progress = Callable[[str, int, int], None]
+
+
+class Floor:
+    """The smallest robust loss of any classifier on some data against some adversary; `floor` makes one.
+
+    One solution answers every loss: it is a partition of the examples into blocks, each with a *conflict posterior*,
+    the share of the first class in its weight, and a loss is a sum over the blocks.
+
+    Attributes
+    ----------
+    classes : ndarray, shape (2,)
+        The labels; the first is the one that posteriors speak of.
+    n_examples, n_edges, n_isolated : int
+        Number of examples, of conflicts, and of examples without conflict.
+    weights_exact : bool
+        Whether the integer weights are exactly in proportion to those given.
+    seconds : dict
+        Wall-clock seconds that each stage took.
+
+    Examples
+    --------
+    >>> import lossfloor as lf
+    >>> result = lf.floor([[0.0], [1.0], [5.0]], ["a", "b", "b"], lf.L1(0.5))
+    >>> result
+    Floor(cross_entropy=0.462098 nats, zero_one=0.333333, exact; 3 examples, 1 conflict, 2 blocks)
+    >>> result.correct_probability
+    array([0.5, 0.5, 1. ])
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: npt.NDArray[Any],
+        codes: npt.NDArray[np.int8],
+        weights: IntegerWeights,
+        blocks: solvers.Blocks,
+        block: npt.NDArray[np.int32],
+        flow_edges: npt.NDArray[np.int32],
+        degrees: npt.NDArray[np.int64],
+        adversary: Mapping[str, Any],
+        seconds: Mapping[str, float],
+        data: tuple[Any, Any, Adversary] | None = None,
+    ) -> None:
+        self.classes = classes
+        self.seconds = dict(seconds)
+        self.weights_exact = weights.exact
+        self._codes = codes
+        self._weight = weights.values
+        self._blocks = blocks
+        self._block = block
+        self._flow_edges = flow_edges
+        self._degrees = degrees
+        self._adversary = dict(adversary)
+        self._data = data
+
+    # The losses.
+
+    @property
+    def status(self) -> str:
+        """How the numbers are proved: "exact", the optimum itself by exact arithmetic."""
+        return "exact"
+
+    @functools.cached_property
+    def cross_entropy(self) -> float:
+        """Smallest robust cross-entropy in nats, mean over the weighted examples."""
+        return self.loss(losses.CrossEntropy())
+
+    @functools.cached_property
+    def zero_one(self) -> float:
+        """Smallest robust 0-1 loss (error), randomised or not, mean over the weighted examples."""
+        return self.loss(losses.ZeroOne())
+
+    @functools.cached_property
+    def brier(self) -> float:
+        """Smallest robust Brier loss ``(1 - q)**2``, mean over the weighted examples."""
+        return self.loss(losses.Brier())
+
+    def loss(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> float:
+        """Return the floor of any loss, without solving again.
+
+        Parameters
+        ----------
+        loss : Loss, str or callable
+            A loss of `lossfloor.losses`, its name, or any convex decreasing function of the probability q that a
+            classifier keeps on the true class (a vectorised function on [0, 1], finite above 0).
+        costs : mapping, optional
+            A positive cost for each class label, by which the loss of its examples is multiplied.
+
+        Returns
+        -------
+        float
+            Mean over the weighted examples.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the loss is not known, increases or is not convex, or `costs` does not name both classes.
+
+        Examples
+        --------
+        >>> import lossfloor as lf
+        >>> result = lf.floor([[0.0], [1.0]], [0, 1], lf.L2(1))
+        >>> result.loss("spherical")
+        0.2928932188134524
+        >>> result.loss(lambda q: (1 - q) ** 3)
+        0.125
+        >>> result.loss("zero-one", costs={0: 1, 1: 3})
+        0.5
+        """
+        chosen = losses.resolve(loss)
+        if costs is not None:
+            chosen = losses.Costs(chosen, *self._costs(costs))
+        exact = self._exact_loss(chosen)
+        if exact is not None:
+            return float(exact)
+        risks = chosen.block_risk(self._blocks.a.astype(np.float64), self._blocks.b.astype(np.float64))
+        return math.fsum(risks.tolist()) / self._total
+
+    def exact_loss(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> Fraction | None:
+        """Return the floor of a loss as an exact rational, or None where it is none (cross-entropy).
+
+        Examples
+        --------
+        >>> import lossfloor as lf
+        >>> lf.floor([[0], [1], [9]], [0, 1, 1], lf.L2(1)).exact_loss("brier")
+        Fraction(1, 6)
+        """
+        chosen = losses.resolve(loss)
+        return self._exact_loss(chosen if costs is None else losses.Costs(chosen, *self._costs(costs)))
+
+    def _exact_loss(self, loss: losses.Loss) -> Fraction | None:
+        total = Fraction(0)
+        for a, b in zip(self._blocks.a.tolist(), self._blocks.b.tolist(), strict=True):
+            part = loss.exact_bayes_risk(a, b)
+            if part is None:
+                return None
+            total += part
+        return total / self._total
+
+    def _costs(self, costs: Mapping[Any, Any]) -> tuple[Any, Any]:
+        known = {self._plain(label): label for label in self.classes}
+        if set(costs) != set(known):
+            raise ValueError(must("costs", f"a cost for each of the classes {sorted(known)}", dict(costs)))
+        first, second = known
+        return costs[first], costs[second]
+
+    @staticmethod
+    def _plain(label: Any) -> Any:
+        return label.item() if isinstance(label, np.generic) else label
+
+    # What it says of each example.
+
+    @property
+    def n_examples(self) -> int:
+        """Number of examples."""
+        return len(self._codes)
+
+    @property
+    def n_edges(self) -> int:
+        """Number of conflicts."""
+        return int(self._degrees.sum()) // 2
+
+    @property
+    def n_isolated(self) -> int:
+        """Number of examples without conflict."""
+        return int(np.count_nonzero(self._degrees == 0))
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return len(self._blocks)
+
+    @property
+    def _total(self) -> int:
+        return int(self._blocks.a.sum()) + int(self._blocks.b.sum())
+
+    @property
+    def blocks(self) -> solvers.Blocks:
+        """The blocks in ascending order of their posterior, with the flow that proves them."""
+        return self._blocks
+
+    @property
+    def block(self) -> npt.NDArray[np.int32]:
+        """Block of each example, shape (n,)."""
+        return self._block
+
+    @property
+    def posterior(self) -> npt.NDArray[np.float64]:
+        """Conflict posterior of each example, shape (n,).
+
+        The probability of ``classes[0]`` that the optimal classifier of every proper loss gives under the worst move:
+        the share of that class in the weight of the example's block.
+        """
+        return self._blocks.posterior[self._block]
+
+    @property
+    def correct_probability(self) -> npt.NDArray[np.float64]:
+        """Probability q that an optimal classifier keeps on each example's true class, shape (n,).
+
+        Optimal for every proper loss (cross-entropy, Brier, spherical).  The q of two examples in conflict sum to at
+        most one.
+        """
+        weights = np.where(self._codes == 0, self._blocks.a[self._block], self._blocks.b[self._block])
+        return weights / (self._blocks.a + self._blocks.b)[self._block]
+
+    @property
+    def degrees(self) -> npt.NDArray[np.int64]:
+        """Number of conflicts of each example, shape (n,)."""
+        return self._degrees
+
+    def soft_labels(self, min_correct: float = 0.0) -> npt.NDArray[np.float64]:
+        """Return the class probabilities that reach the floor, as labels to train on.
+
+        Parameters
+        ----------
+        min_correct : float, default 0
+            Raise the probability of each example's own class to at least this, in [0, 1].
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 2)
+            Rows sum to one; columns are in the order of `classes`.
+
+        Raises
+        ------
+        ValueError
+            If `min_correct` is not in [0, 1].
+        """
+        if not 0 <= min_correct <= 1:
+            raise ValueError(must("min_correct", "between 0 and 1", min_correct))
+        own = np.maximum(self.correct_probability, min_correct)
+        labels = np.empty((self.n_examples, 2))
+        rows = np.arange(self.n_examples)
+        labels[rows, self._codes] = own
+        labels[rows, 1 - self._codes] = 1.0 - own
+        return labels
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with a row for each example.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns label, weight (integer), conflicts, block, posterior, correct_probability.
+
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingDependencyError("to_frame needs pandas: pip install 'lossfloor[frames]'") from None
+        return pd.DataFrame(
+            {
+                "label": self.classes[self._codes.astype(np.intp)],
+                "weight": self._weight,
+                "conflicts": self._degrees,
+                "block": self._block,
+                "posterior": self.posterior,
+                "correct_probability": self.correct_probability,
+            }
+        )
+
+    # The proof.
+
+    @property
+    def certificate(self) -> certificates.Certificate:
+        """What proves the floor, for `lossfloor.certificates.check`."""
+        return certificates.Certificate(
+            classes=self.classes,
+            codes=self._codes,
+            weight=self._weight,
+            block=self._block,
+            a=self._blocks.a,
+            b=self._blocks.b,
+            flow_edges=self._flow_edges,
+            flow_high=self._blocks.flow_high,
+            flow_low=self._blocks.flow_low,
+            adversary=self._adversary,
+        )
+
+    def verify(self, X: Any = None, y: Any = None, *, adversary: Adversary | None = None) -> certificates.Verification:
+        """Check the floor independently: exact arithmetic, no code of the solver or the kernels.
+
+        Parameters
+        ----------
+        X, y : array_like, optional
+            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+        adversary : Adversary, optional
+            Needed after `load` for `Precomputed` only, whose matrix is not part of a file.
+
+        Returns
+        -------
+        Verification
+
+        Raises
+        ------
+        CertificateError
+            If the floor is not proved for this data.
+        ValueError
+            If the data is needed and not given.
+        """
+        if (X is None or y is None) and self._data is None:
+            raise ValueError(must("X", "given together with y, since this floor was read from a file", X))
+        known = self._data or (None, None, None)
+        X = known[0] if X is None else X
+        y = known[1] if y is None else y
+        adversary = adversary or known[2]
+        matrix = adversary.matrix if isinstance(adversary, Precomputed) else None
+        return certificates.check(self.certificate, X, y, matrix=matrix)
+
+    # In and out.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the floor with its certificate to an .npz file (no pickles; written whole or not at all).
+
+        The arrays are those of the certificate, with ``degrees``, ``weights_exact`` and ``seconds``; the data is not
+        part of the file.
+        """
+        arrays = self.certificate.arrays()
+        arrays["degrees"] = self._degrees
+        arrays["weights_exact"] = np.array(self.weights_exact)
+        arrays["seconds"] = np.array(json.dumps(self.seconds))
+        arrays["counts"] = np.array([self._blocks.n_flows, self._blocks.n_searches], dtype=np.int64)
+        write_arrays(path, _FORMAT, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Floor:
+        """Read a floor that `save` wrote.  Nothing is proved by reading: call `verify` with the data.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is something else or damaged.
+        CertificateError
+            If a part of the certificate is missing.
+        """
+        arrays = read_arrays(path, _FORMAT)
+        c = certificates.Certificate.from_arrays(arrays)
+        certificates.check_shapes(c)
+        degrees, counts = arrays.get("degrees"), arrays.get("counts")
+        if degrees is None or degrees.dtype != np.int64 or degrees.shape != c.codes.shape:
+            raise ValueError(must("path", "a floor with the number of conflicts of each example", "a file without"))
+        if counts is None or counts.dtype != np.int64 or counts.shape != (2,):
+            raise ValueError(must("path", "a floor with the counts of its solver", "a file without"))
+        seconds = json.loads(str(arrays["seconds"][()])) if "seconds" in arrays else {}
+        left, right = np.flatnonzero(c.codes == 0), np.flatnonzero(c.codes == 1)
+        place = np.empty(len(c.codes), dtype=np.int32)
+        place[left] = np.arange(len(left))
+        place[right] = np.arange(len(right))
+        blocks = solvers.Blocks(
+            left_block=c.block[left],
+            right_block=c.block[right],
+            a=c.a,
+            b=c.b,
+            flow_edges=place[c.flow_edges],
+            flow_high=c.flow_high,
+            flow_low=c.flow_low,
+            n_flows=int(counts[0]),
+            n_searches=int(counts[1]),
+        )
+        return cls(
+            classes=c.classes,
+            codes=c.codes,
+            weights=IntegerWeights(c.weight, bool(arrays["weights_exact"]) if "weights_exact" in arrays else True),
+            blocks=blocks,
+            block=c.block,
+            flow_edges=c.flow_edges,
+            degrees=degrees,
+            adversary=c.adversary,
+            seconds=seconds,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return the main results as JSON can hold them (the keys of ``lossfloor floor --json``)."""
+        return {
+            "status": self.status,
+            "cross_entropy": self.cross_entropy,
+            "zero_one": self.zero_one,
+            "brier": self.brier,
+            "classes": [self._plain(label) for label in self.classes],
+            "n_examples": self.n_examples,
+            "n_per_class": [int(np.count_nonzero(self._codes == code)) for code in (0, 1)],
+            "n_edges": self.n_edges,
+            "n_isolated": self.n_isolated,
+            "n_blocks": self.n_blocks,
+            "weights_exact": self.weights_exact,
+            "adversary": self._adversary,
+            "seconds": self.seconds,
+        }
+
+    def __repr__(self) -> str:
+        conflicts_word = "conflict" if self.n_edges == 1 else "conflicts"
+        return (
+            f"Floor(cross_entropy={self.cross_entropy:.6g} nats, zero_one={self.zero_one:.6g}, {self.status}; "
+            f"{self.n_examples} examples, {self.n_edges} {conflicts_word}, {self.n_blocks} blocks)"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "Cross-entropy": f"{self.cross_entropy:.6g} nats",
+            "0-1 loss": f"{self.zero_one:.6g}",
+            "Brier loss": f"{self.brier:.6g}",
+            "Proof": self.status,
+            "Examples": f"{self.n_examples} ({self.n_isolated} without conflict)",
+            "Conflicts": str(self.n_edges),
+            "Blocks": str(self.n_blocks),
+            "Classes": ", ".join(str(label) for label in self.classes),
+            "Adversary": repr(self._adversary_text()),
+        }
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
+            for name, value in rows.items()
+        )
+        return f"<table><caption>Smallest robust loss of any classifier</caption>{cells}</table>"
+
+    def _adversary_text(self) -> Any:
+        return self._adversary if self._adversary.get("name") == "precomputed" else from_config(self._adversary)
+
+
+def floor(
+    X: Any,
+    y: Any,
+    adversary: Adversary,
+    *,
+    sample_weight: Any = None,
+    progress: Progress | None = None,
+) -> Floor:
+    r"""Compute the smallest robust loss that any classifier can have.
+
+    .. math:: \min_h \; \sum_v p_v \sup_{z \in N(x_v)} \ell(h(z)_{y_v})
+
+    over all functions h whatever, for every loss at once, exactly.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, ...)
+        Examples: integers or floats, as the adversary takes them.  Nothing is rescaled: the adversary's `unit` says
+        what one unit of eps is in the data.
+    y : array_like, shape (n,)
+        Labels of two classes: integers, strings or booleans.
+    adversary : Adversary
+        Who may move each example where, such as ``lossfloor.L2(4.6, unit=255)``.
+    sample_weight : array_like, shape (n,), optional
+        Positive weights.  Rationals of small denominator are scaled to integers exactly, others are rounded at 2**-40
+        of the largest (`Floor.weights_exact` tells).
+    progress : callable, optional
+        Called with (stage, done, in all) as the work goes on.
+
+    Returns
+    -------
+    Floor
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be; the message names it.
+
+    References
+    ----------
+    Bhagoji, Cullina, Sehwag, Mittal, "Lower Bounds on Cross-Entropy Loss in the Presence of Test-time Adversaries",
+    ICML 2021, Theorem 1.
+
+    Examples
+    --------
+    >>> import lossfloor as lf
+    >>> lf.floor([[0], [3], [10]], [0, 1, 1], lf.L2(1.5)).zero_one
+    0.3333333333333333
+    """
+    if not isinstance(adversary, Adversary):
+        raise TypeError(must("adversary", "an adversary, such as lossfloor.L2(0.5)", adversary))
+    classes, codes = as_labels("y", y)
+    if len(classes) != 2:
+        raise ValueError(must("y", "of two classes", f"{len(classes)} classes: {classes.tolist()}"))
+    data = adversary.as_data(X, len(codes))
+    weights = as_integers(sample_weight, len(codes))
+    began = time.perf_counter()
+    graph = conflicts.build(adversary, data, codes, progress=progress)
+    built = time.perf_counter()
+    return _solved(graph, classes, codes, weights, adversary, (X, y, adversary), built - began, progress)
+
+
+def _solved(
+    graph: conflicts.ConflictGraph,
+    classes: npt.NDArray[Any],
+    codes: npt.NDArray[np.intp],
+    weights: IntegerWeights,
+    adversary: Adversary,
+    data: tuple[Any, Any, Adversary],
+    graph_seconds: float,
+    progress: Progress | None,
+) -> Floor:
+    began = time.perf_counter()
+    left, right = np.flatnonzero(codes == 0), np.flatnonzero(codes == 1)
+    blocks = solvers.solve(graph, weights.values[left], weights.values[right], progress=progress)
+    block = np.empty(len(codes), dtype=np.int32)
+    block[left], block[right] = blocks.left_block, blocks.right_block
+    degrees = np.empty(len(codes), dtype=np.int64)
+    degrees[left], degrees[right] = graph.left_degrees, graph.right_degrees
+    flow_edges = np.stack([left[blocks.flow_edges[:, 0]], right[blocks.flow_edges[:, 1]]], axis=1).astype(np.int32)
+    solved = time.perf_counter()
+    return Floor(
+        classes=classes,
+        codes=codes.astype(np.int8),
+        weights=weights,
+        blocks=blocks,
+        block=block,
+        flow_edges=flow_edges,
+        degrees=degrees,
+        adversary=adversary.config(),
+        seconds={"graph": graph_seconds, "solve": solved - began},
+        data=data,
+    )
