@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "lossfloor/filter.hpp"
 #include "lossfloor/graph.hpp"
 #include "lossfloor/optprob.hpp"
 #include "lossfloor/pairs.hpp"
@@ -180,6 +181,103 @@ void bind_exact(nb::class_<Strips<T>> cls) {
           nb::arg("left").noconvert(), nb::arg("thresholds").noconvert(), nb::arg("threads"));
 }
 
+Projection projection(const In2<float>& coordinates, const In1<float>& offset, const In1<float>& rest,
+                      std::size_t rows) {
+  require(coordinates.shape(0) == rows, "coordinates must have a row for each example");
+  require(offset.shape(0) == rows && rest.shape(0) == rows, "offset and rest must have a value for each example");
+  return {view(coordinates), offset.data(), rest.data()};
+}
+
+// The strips look at these arrays for as long as they live.
+template <class T>
+struct BoundFilter {
+  In2<T> right;
+  In2<float> coordinates;
+  In1<float> offset;
+  In1<float> rest;
+  FilteredStrips<T> strips;
+
+  BoundFilter(In2<T> right_, In2<float> coordinates_, In1<float> offset_, In1<float> rest_, bool portable)
+      : right(right_), coordinates(coordinates_), offset(offset_), rest(rest_),
+        strips(view(right), projection(coordinates, offset, rest, right.shape(0)), portable) {}
+
+  Projection left_projection(const In2<T>& left, const In2<float>& left_coordinates, const In1<float>& left_offset,
+                             const In1<float>& left_rest) const {
+    require(left.shape(1) == strips.features(), "left must have the features of right");
+    require(left_coordinates.shape(1) == strips.dimensions(), "left must have the dimensions of right");
+    return projection(left_coordinates, left_offset, left_rest, left.shape(0));
+  }
+};
+
+template <class T>
+nb::class_<BoundFilter<T>> bind_filter(nb::module_& m, const char* name) {
+  using Self = BoundFilter<T>;
+  nb::class_<Self> cls(m, name);
+  cls.def(nb::init<In2<T>, In2<float>, In1<float>, In1<float>, bool>(), nb::arg("right").noconvert(),
+          nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(), nb::arg("rest").noconvert(),
+          nb::arg("portable") = false)
+      .def(
+          "within_bracket",
+          [](const Self& self, In2<T> left, In2<float> coordinates, In1<float> offset, In1<float> rest,
+             float tolerance, double relative, double lower, double upper, int threads) {
+            const Projection own = self.left_projection(left, coordinates, offset, rest);
+            auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.strips.count()));
+            DoubtfulPairs doubtful;
+            std::size_t open = 0;
+            {
+              nb::gil_scoped_release release;
+              doubtful = self.strips.within_bracket(view(left), own, tolerance, relative, {lower, upper}, threads,
+                                                    bits.data(), &open);
+            }
+            return nb::make_tuple(bits, as_array(doubtful), open);
+          },
+          nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
+          nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("relative"), nb::arg("lower"), nb::arg("upper"),
+          nb::arg("threads"))
+      .def(
+          "within_radii",
+          [](const Self& self, In2<T> left, In2<float> coordinates, In1<float> offset, In1<float> rest,
+             float tolerance, double relative, In1<double> left_radius, In1<double> right_radius, double slack,
+             int threads) {
+            const Projection own = self.left_projection(left, coordinates, offset, rest);
+            require(left_radius.shape(0) == left.shape(0), "left_radius must have a value for each left row");
+            require(right_radius.shape(0) == self.strips.count(), "right_radius must have a value for each right row");
+            auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.strips.count()));
+            DoubtfulPairs doubtful;
+            std::size_t open = 0;
+            {
+              nb::gil_scoped_release release;
+              doubtful = self.strips.within_radii(view(left), own, tolerance, relative, left_radius.data(),
+                                                  right_radius.data(), slack, threads, bits.data(), &open);
+            }
+            return nb::make_tuple(bits, as_array(doubtful), open);
+          },
+          nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
+          nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("relative"), nb::arg("left_radius").noconvert(),
+          nb::arg("right_radius").noconvert(), nb::arg("slack"), nb::arg("threads"));
+  return cls;
+}
+
+template <class T>
+void bind_project(nb::module_& m) {
+  m.def(
+      "project",
+      [](In2<T> rows, In1<double> centre, double scale, In2<float> basis, int threads, bool portable) {
+        require(centre.shape(0) == rows.shape(1), "centre must have a value for each feature");
+        require(basis.shape(0) == rows.shape(1), "basis must have a row for each feature");
+        auto coordinates = new_matrix<float>(rows.shape(0), basis.shape(1));
+        auto* squares = new double[rows.shape(0)];
+        Out1<double> squares_array(squares, {rows.shape(0)}, owner_of(squares));
+        {
+          nb::gil_scoped_release release;
+          project<T>(view(rows), centre.data(), scale, view(basis), threads, coordinates.data(), squares, portable);
+        }
+        return nb::make_tuple(coordinates, squares_array);
+      },
+      nb::arg("rows").noconvert(), nb::arg("centre").noconvert(), nb::arg("scale"), nb::arg("basis").noconvert(),
+      nb::arg("threads"), nb::arg("portable") = false);
+}
+
 BitGraph bit_graph(const In2<std::uint64_t>& bits, std::size_t right) {
   require(bits.shape(1) == words_for(right), "bits must have one word for each 64 right vertices");
   const std::size_t used = right % 64;
@@ -281,6 +379,28 @@ NB_MODULE(_core, m) {
   bind_exact(bind_strips<std::int16_t>(m, "StripsI16"));
   bind_strips<float>(m, "StripsF32");
   bind_strips<double>(m, "StripsF64");
+
+  bind_project<std::int16_t>(m);
+  bind_project<float>(m);
+  bind_project<double>(m);
+  bind_filter<std::int16_t>(m, "FilterI16")
+      .def(
+          "within",
+          [](const BoundFilter<std::int16_t>& self, In2<std::int16_t> left, In2<float> coordinates, In1<float> offset,
+             In1<float> rest, float tolerance, std::int64_t limit, int threads) {
+            const Projection own = self.left_projection(left, coordinates, offset, rest);
+            auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.strips.count()));
+            std::size_t open = 0;
+            {
+              nb::gil_scoped_release release;
+              open = self.strips.within(view(left), own, tolerance, limit, threads, bits.data());
+            }
+            return nb::make_tuple(bits, open);
+          },
+          nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
+          nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("limit"), nb::arg("threads"));
+  bind_filter<float>(m, "FilterF32");
+  bind_filter<double>(m, "FilterF64");
 
   using Progress = std::optional<std::function<void(std::size_t)>>;
   m.def(

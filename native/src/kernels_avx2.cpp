@@ -154,6 +154,120 @@ bool linf_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, std::size
   return true;
 }
 
+void levels_i32_avx2(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
+                     std::uint8_t* levels) {
+  for (std::size_t c = 0; c < kStrip; c += 32) {
+    const __m256i key[4] = {load(keys + c), load(keys + c + 8), load(keys + c + 16), load(keys + c + 24)};
+    __m256i above[4];
+    for (auto& lane : above) lane = _mm256_setzero_si256();
+    for (std::size_t k = 0; k < count; ++k) {
+      const __m256i threshold = _mm256_set1_epi32(thresholds[k]);
+#pragma GCC unroll 4
+      for (std::size_t e = 0; e < 4; ++e) {
+        above[e] = _mm256_sub_epi32(above[e], _mm256_cmpgt_epi32(key[e], threshold));
+      }
+    }
+    // Packing works within halves of 128 bits: the permutation puts the words back in order.
+    const __m256i low = _mm256_packus_epi32(above[0], above[1]);
+    const __m256i high = _mm256_packus_epi32(above[2], above[3]);
+    const __m256i bytes = _mm256_packus_epi16(low, high);
+    store(levels + c, _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+  }
+}
+
+std::int32_t sum_of_lanes(__m256i lanes) {
+  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
+}
+
+template <std::size_t kCount>
+void products_i16_fixed(const std::int16_t* left, const std::int16_t* const* rights, std::size_t features,
+                        std::int32_t* out) {
+  __m256i sums[kCount];
+  for (auto& sum : sums) sum = _mm256_setzero_si256();
+  std::size_t k = 0;
+  for (; k + 16 <= features; k += 16) {
+    const __m256i a = load(left + k);
+#pragma GCC unroll 4
+    for (std::size_t j = 0; j < kCount; ++j) {
+      sums[j] = _mm256_add_epi32(sums[j], _mm256_madd_epi16(a, load(rights[j] + k)));
+    }
+  }
+  for (std::size_t j = 0; j < kCount; ++j) {
+    out[j] = sum_of_lanes(sums[j]);
+    for (std::size_t e = k; e < features; ++e) out[j] += std::int32_t{left[e]} * std::int32_t{rights[j][e]};
+  }
+}
+
+void products_i16_avx2(const std::int16_t* left, const std::int16_t* const* rights, std::size_t count,
+                       std::size_t features, std::int32_t* out) {
+  switch (count) {
+    case 4: return products_i16_fixed<4>(left, rights, features, out);
+    case 3: return products_i16_fixed<3>(left, rights, features, out);
+    case 2: return products_i16_fixed<2>(left, rights, features, out);
+    default: return products_i16_fixed<1>(left, rights, features, out);
+  }
+}
+
+double square_near_f32_avx2(const float* left, const float* right, std::size_t features) {
+  __m256 sums[4];
+  for (auto& sum : sums) sum = _mm256_setzero_ps();
+  std::size_t k = 0;
+  for (; k + 32 <= features; k += 32) {
+#pragma GCC unroll 4
+    for (std::size_t e = 0; e < 4; ++e) {
+      const __m256 difference = _mm256_sub_ps(_mm256_loadu_ps(left + k + 8 * e), _mm256_loadu_ps(right + k + 8 * e));
+      sums[e] = _mm256_fmadd_ps(difference, difference, sums[e]);
+    }
+  }
+  float rest = 0;
+  for (; k < features; ++k) rest += (left[k] - right[k]) * (left[k] - right[k]);
+  alignas(32) float lanes[8];
+  _mm256_store_ps(lanes, _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3])));
+  return static_cast<double>(rest + (((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) +
+                                     ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]))));
+}
+
+double square_f64_avx2(const double* left, const double* right, std::size_t features) {
+  __m256d sums[4];
+  for (auto& sum : sums) sum = _mm256_setzero_pd();
+  std::size_t k = 0;
+  for (; k + 16 <= features; k += 16) {
+#pragma GCC unroll 4
+    for (std::size_t e = 0; e < 4; ++e) {
+      const __m256d difference =
+          _mm256_sub_pd(_mm256_loadu_pd(left + k + 4 * e), _mm256_loadu_pd(right + k + 4 * e));
+      sums[e] = _mm256_fmadd_pd(difference, difference, sums[e]);
+    }
+  }
+  double rest = 0;
+  for (; k < features; ++k) rest += (left[k] - right[k]) * (left[k] - right[k]);
+  alignas(32) double lanes[4];
+  _mm256_store_pd(lanes, _mm256_add_pd(_mm256_add_pd(sums[0], sums[1]), _mm256_add_pd(sums[2], sums[3])));
+  return rest + ((lanes[0] + lanes[2]) + (lanes[1] + lanes[3]));
+}
+
+StripOutcome filter_f32_avx2(const float* products, float left_offset, const float* right_offset, float left_rest,
+                             const float* right_rest, float tolerance) {
+  const __m256 offset = _mm256_set1_ps(left_offset);
+  const __m256 rest = _mm256_set1_ps(left_rest);
+  const __m256 slack = _mm256_set1_ps(tolerance);
+  const __m256 minus = _mm256_set1_ps(-0.0f);
+  std::uint64_t within = 0;
+  std::uint64_t outside = 0;
+  for (std::size_t c = 0; c < kStrip; c += 8) {
+    const __m256 signal =
+        _mm256_sub_ps(_mm256_loadu_ps(products + c), _mm256_add_ps(offset, _mm256_loadu_ps(right_offset + c)));
+    const __m256 margin = _mm256_add_ps(_mm256_mul_ps(rest, _mm256_loadu_ps(right_rest + c)), slack);
+    const int above = _mm256_movemask_ps(_mm256_cmp_ps(signal, margin, _CMP_GT_OQ));
+    const int below = _mm256_movemask_ps(_mm256_cmp_ps(signal, _mm256_xor_ps(margin, minus), _CMP_LT_OQ));
+    within |= std::uint64_t{static_cast<std::uint8_t>(above)} << c;
+    outside |= std::uint64_t{static_cast<std::uint8_t>(below)} << c;
+  }
+  return {within, ~(within | outside)};
+}
+
 }  // namespace
 
 const Kernels& avx2_kernels() {
@@ -165,6 +279,11 @@ const Kernels& avx2_kernels() {
     wide.l1_u8 = l1_u8_avx2;
     wide.linf_u8 = linf_u8_avx2;
     wide.at_most_i32 = at_most_i32_avx2;
+    wide.levels_i32 = levels_i32_avx2;
+    wide.products_i16 = products_i16_avx2;
+    wide.filter_f32 = filter_f32_avx2;
+    wide.square_near_f32 = square_near_f32_avx2;
+    wide.square_f64 = square_f64_avx2;
     return wide;
   }();
   return table;

@@ -198,6 +198,48 @@ void levels_i32_plain(const std::int32_t* keys, const std::int32_t* thresholds, 
   for (std::size_t c = 0; c < kStrip; ++c) levels[c] = static_cast<std::uint8_t>(above[c]);
 }
 
+void products_i16_plain(const std::int16_t* left, const std::int16_t* const* rights, std::size_t count,
+                        std::size_t features, std::int32_t* out) {
+  for (std::size_t j = 0; j < count; ++j) {
+    std::int32_t sum = 0;
+    for (std::size_t k = 0; k < features; ++k) sum += std::int32_t{left[k]} * std::int32_t{rights[j][k]};
+    out[j] = sum;
+  }
+}
+
+// Eight partial sums, so that the loop can go in vectors.
+template <class T, class Sum>
+double square_plain(const T* left, const T* right, std::size_t features) {
+  Sum sums[8] = {};
+  std::size_t k = 0;
+  for (; k + 8 <= features; k += 8) {
+    for (std::size_t e = 0; e < 8; ++e) {
+      const Sum difference = static_cast<Sum>(left[k + e]) - static_cast<Sum>(right[k + e]);
+      sums[e] += difference * difference;
+    }
+  }
+  for (; k < features; ++k) {
+    const Sum difference = static_cast<Sum>(left[k]) - static_cast<Sum>(right[k]);
+    sums[k % 8] += difference * difference;
+  }
+  return static_cast<double>(((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])));
+}
+
+StripOutcome filter_f32_plain(const float* products, float left_offset, const float* right_offset, float left_rest,
+                              const float* right_rest, float tolerance) {
+  std::uint8_t within[kStrip];
+  std::uint8_t doubtful[kStrip];
+  for (std::size_t c = 0; c < kStrip; ++c) {
+    const float signal = products[c] - (left_offset + right_offset[c]);
+    const float margin = left_rest * right_rest[c] + tolerance;
+    const bool inside = signal > margin;
+    const bool outside = signal < -margin;  // a NaN is neither, and so is doubtful
+    within[c] = inside;
+    doubtful[c] = !inside & !outside;
+  }
+  return {gather_bits(within), gather_bits(doubtful)};
+}
+
 constexpr Kernels plain_kernels(const char* name) {
   return {name,
           dot_plain<std::int16_t, std::int32_t, 16, 2>,
@@ -214,7 +256,12 @@ constexpr Kernels plain_kernels(const char* name) {
           at_most_i32_plain,
           at_most_f64_plain,
           at_most_radii_plain,
-          levels_i32_plain};
+          levels_i32_plain,
+          products_i16_plain,
+          square_plain<float, float>,
+          square_plain<float, double>,
+          square_plain<double, double>,
+          filter_f32_plain};
 }
 
 }  // namespace

@@ -1,15 +1,13 @@
 #include "lossfloor/pairs.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
-#include <exception>
 #include <limits>
-#include <mutex>
 #include <stdexcept>
-#include <thread>
 #include <type_traits>
+
+#include "lossfloor/parallel.hpp"
 
 namespace lossfloor {
 namespace {
@@ -34,29 +32,6 @@ template <class T>
 constexpr std::size_t kMaxChunk = std::is_same_v<T, std::int16_t> ? 832 : 416;
 
 std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
-
-// Runs work(block) for block = 0 .. count - 1 on up to `threads` threads; rethrows the first error.
-template <class Work>
-void in_parallel(std::size_t count, int threads, const Work& work) {
-  const std::size_t workers = std::min<std::size_t>(std::max(threads, 1), std::max<std::size_t>(count, 1));
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr error;
-  std::mutex error_lock;
-  const auto loop = [&](std::size_t worker) {
-    try {
-      for (std::size_t block = next++; block < count; block = next++) work(worker, block);
-    } catch (...) {
-      const std::lock_guard<std::mutex> hold(error_lock);
-      if (!error) error = std::current_exception();
-      next = count;
-    }
-  };
-  std::vector<std::thread> pool;
-  for (std::size_t worker = 1; worker < workers; ++worker) pool.emplace_back(loop, worker);
-  loop(0);
-  for (auto& thread : pool) thread.join();
-  if (error) std::rethrow_exception(error);
-}
 
 }  // namespace
 

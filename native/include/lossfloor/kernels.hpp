@@ -65,6 +65,19 @@ struct Kernels {
   // levels[c] = how many of the ascending thresholds lie below keys[c].
   void (*levels_i32)(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
                      std::uint8_t* levels);
+
+  // Products of one left row with up to four right rows, features in their natural order.
+  void (*products_i16)(const std::int16_t* left, const std::int16_t* const* rights, std::size_t count,
+                       std::size_t features, std::int32_t* out);
+  // Squared distance of two rows, summed in single precision.
+  double (*square_near_f32)(const float* left, const float* right, std::size_t features);
+  // Squared distance of two rows, summed in double precision.
+  double (*square_f32)(const float* left, const float* right, std::size_t features);
+  double (*square_f64)(const double* left, const double* right, std::size_t features);
+  // The projection filter: with s = products[c] - (left_offset + right_offset[c]) and
+  // m = left_rest * right_rest[c] + tolerance, `within` where s > m, `doubtful` where |s| <= m.
+  StripOutcome (*filter_f32)(const float* products, float left_offset, const float* right_offset, float left_rest,
+                             const float* right_rest, float tolerance);
 };
 
 // The table for this processor. `portable` asks for the one without wider instructions (for tests).

@@ -116,16 +116,14 @@ def choose(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, pre
     return _float_folds(order, left, right, integers)
 
 
-def as_integers(
-    left: npt.NDArray[Any], right: npt.NDArray[Any]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
-    """Return the data as int64 if every entry is a whole number of moderate size, however it is stored."""
+def as_integers(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
+    """Return the data as integers below 2^53 if every entry is a whole number, however it is stored."""
     whole = []
     for side in (left, right):
         if np.issubdtype(side.dtype, np.integer):
             if side.dtype.itemsize == 8 and side.size and max(abs(int(side.min())), abs(int(side.max()))) >= 2**53:
                 return None
-            whole.append(side.astype(np.int64, copy=False))
+            whole.append(side)
         else:
             # A look at a few rows settles most cases without a pass over all of them.
             few = side[: min(len(side), 4)]
@@ -135,46 +133,65 @@ def as_integers(
     return whole[0], whole[1]
 
 
-def _ranges(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> tuple[Any, Any]:
-    low = np.minimum(left.min(axis=0), right.min(axis=0))
-    high = np.maximum(left.max(axis=0), right.max(axis=0))
+def _ranges(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[Any, Any]:
+    """Return the smallest and the largest entry of each feature, as int64."""
+    low = np.minimum(left.min(axis=0).astype(np.int64), right.min(axis=0).astype(np.int64))
+    high = np.maximum(left.max(axis=0).astype(np.int64), right.max(axis=0).astype(np.int64))
     return low, high
 
 
-def _int16_products(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Route | None:
+def _shifted(side: npt.NDArray[Any], shift: npt.NDArray[np.int64], dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Subtract whole numbers, feature by feature, where the differences are known to fit `dtype`."""
+    if side.dtype.itemsize <= 2 and dtype == np.int16:
+        # Differences that fit are right modulo 2^16 whatever happens on the way.
+        return np.subtract(side.astype(np.int16, copy=False), shift.astype(np.int16))
+    return (side.astype(np.int64, copy=False) - shift).astype(dtype)
+
+
+def _int16_products(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Route | None:
     low, high = _ranges(left, right)
-    if int((high - low).max()) > 2**15 - 1:
+    if int((high - low).max()) > 2**14:
         return None
-    middle = (low + high) // 2
-    sides = []
-    for side in (left, right):
-        sides.append((side - middle).astype(np.int16))
-    norms = [int(np.einsum("ij,ij->i", s, s, dtype=np.int64).max()) for s in sides]
+    # A centre near the mean makes the rests of the projection filter small.
+    samples = [side[:: max(1, len(side) // 256)].astype(np.float64) for side in (left, right)]
+    middle = np.rint((samples[0].mean(axis=0) + samples[1].mean(axis=0)) / 2).astype(np.int64)
+    sides = [_shifted(side, middle, np.int16) for side in (left, right)]
     # (|a| + |b|)^2 <= 2 (|a|^2 + |b|^2) keeps squared distances and all partial sums inside int32.
-    if 2 * (norms[0] + norms[1]) >= 2**31:
-        return None
+    widest = np.maximum(high - middle, middle - low)
+    if 4 * int(np.square(widest).sum()) >= 2**31:
+        norms = [max(int(n) for n in _squared_norms(side)) for side in sides]
+        if 2 * (norms[0] + norms[1]) >= 2**31:
+            return None
     return Route("int16 products, exact", "l2", sides[0], sides[1])
 
 
-def _whole_float64_products(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Route | None:
+def _squared_norms(side: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    norms = np.empty(len(side), dtype=np.int64)
+    for start in range(0, len(side), 1024):
+        piece = side[start : start + 1024].astype(np.int64)
+        norms[start : start + 1024] = np.einsum("ij,ij->i", piece, piece)
+    return norms
+
+
+def _whole_float64_products(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Route | None:
     low, high = _ranges(left, right)
     middle = (low + high) // 2
-    sides = [(side - middle).astype(np.float64) for side in (left, right)]
+    sides = [_shifted(side, middle, np.float64) for side in (left, right)]
     norms = [float(np.einsum("ij,ij->i", s, s).max()) for s in sides]
     if 2 * (norms[0] + norms[1]) >= 2.0**52:  # every partial sum is a whole number below 2^53
         return None
     return Route("float64 products of whole numbers, exact", "l2", sides[0], sides[1])
 
 
-def _exponent(*sides: npt.NDArray[Any]) -> int:
-    """Return e with every entry at most 2^e in size."""
+def exponent_of(*sides: npt.NDArray[Any]) -> int:
+    """Return e with every entry at most ``2**e`` in size."""
     largest = max(float(np.abs(side).max()) for side in sides)
     return 0 if largest == 0 else int(np.frexp(largest)[1])
 
 
 def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]]) -> Route:
     d = left.shape[1]
-    exponent = _exponent(left, right)
+    exponent = exponent_of(left, right)
     scaled = [np.ldexp(side.astype(np.float64), -exponent) for side in (left, right)]
     centre = (scaled[0].mean(axis=0) + scaled[1].mean(axis=0)) / 2
     for side in scaled:
@@ -195,11 +212,14 @@ def _two_to(exponent: int) -> Fraction:
     return Fraction(2) ** exponent
 
 
-def _uint8_folds(order: Order, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Route | None:
+def _uint8_folds(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Route | None:
     low, high = _ranges(left, right)
     if int((high - low).max()) > 255 or 255 * left.shape[1] >= 2**31:
         return None
-    sides = [(side - low).astype(np.uint8) for side in (left, right)]
+    if left.dtype == right.dtype == np.uint8:
+        sides = [left, right]
+    else:
+        sides = [_shifted(side, low, np.uint8) for side in (left, right)]
     sides = _telling_features_first(*sides)
     if order is None:
         return Route("uint8 maxima, abandoned early, exact", "linf", sides[0], sides[1])
@@ -223,7 +243,7 @@ def _float_folds(
     order: Order,
     left: npt.NDArray[Any],
     right: npt.NDArray[Any],
-    integers: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+    integers: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None,
 ) -> Route:
     d = left.shape[1]
     metric = {Fraction(1): "l1", None: "linf"}.get(order, "lp")
@@ -235,7 +255,7 @@ def _float_folds(
         if whole_power and d * Fraction(widest) ** power < 2**53:
             ranked = _telling_features_first(*(side.astype(np.float64) for side in integers))
             return Route("float64 sums of whole numbers, exact", metric, ranked[0], ranked[1])
-    exponent = _exponent(left, right)
+    exponent = exponent_of(left, right)
     single = left.dtype == right.dtype == np.float32 and metric != "lp" and exponent < 100
     dtype: type[np.floating[Any]] = np.float32 if single else np.float64
     u = _U32 if single else _U64

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import functools
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor.distances import routes
+from lossfloor.distances.filter import FilterRadii, Plan, PreparedFilter, ProjectionFilter
 from lossfloor.exact import Order
 
 Bits = npt.NDArray[np.uint64]
@@ -22,6 +24,8 @@ Levels = npt.NDArray[np.uint8]
 
 #: Products or differences of features that one call to the core may make: a fraction of a second.
 _WORK_PER_CALL = 12_000_000_000
+#: Products of features below which the set-up of the projection filter does not pay.
+_LEAST_WORK_TO_FILTER = 400_000_000
 #: A route that leaves more of the pairs open than this is given up for a more precise one.
 _MOST_DOUBTFUL = 0.02
 #: Pairs that are decided in one go in double precision.
@@ -84,11 +88,51 @@ class PairSweep:
         self.left = left
         self.right = right
         self._portable = portable
+        #: What the projection filter planned at its last use.
+        self.plan: Plan | None = None
         self._use(routes.choose(order, left, right))
 
     def _use(self, route: routes.Route) -> None:
         self.route = route
-        self._strips = route.strips(1.0 if self.order is None else float(self.order), self._portable)
+        self._strips_made: routes.Strips | None = None
+
+    @property
+    def _strips(self) -> routes.Strips:
+        """The right examples as the dense kernel reads them; made when it is first needed."""
+        if self._strips_made is None:
+            order = 1.0 if self.order is None else float(self.order)
+            self._strips_made = self.route.strips(order, self._portable)
+        return self._strips_made
+
+    @functools.cached_property
+    def _filter(self) -> ProjectionFilter | None:
+        """The projection filter, where it can pay: Euclidean distances, many pairs, many features."""
+        n, m = self.shape
+        if self.order != 2 or n * m * self.left.shape[1] < _LEAST_WORK_TO_FILTER or self.left.shape[1] < 64:
+            return None
+        if self.route.right.dtype == np.int16:
+            left, right = self.route.left, self.route.right
+        elif self.left.dtype == self.right.dtype and self.left.dtype in (np.float32, np.float64):
+            left, right = self.left, self.right
+            if routes.exponent_of(left, right) not in range(-100, 100):
+                return None
+        else:
+            return None
+        return ProjectionFilter(left, right, threads=thread_count(), portable=self._portable)
+
+    def _prepared(self, radii: Radii) -> PreparedFilter | None:
+        """Return the filter made ready for these radii, if it is expected to beat the dense kernel."""
+        if self._filter is None:
+            return None
+        chosen = self._filter_radii(radii, self._filter.scale)
+        plan = self._filter.plan(chosen)
+        self.plan = plan
+        return self._filter.prepare(chosen, plan) if plan.cost < self.left.shape[1] else None
+
+    def _filter_radii(self, radii: Radii, scale: Fraction) -> FilterRadii:
+        left = _as_doubles(radii.left, scale, 0, len(self.left), len(self.left))
+        right = _as_doubles(radii.right, scale, 0, len(self.right), len(self.right))
+        return FilterRadii.of(radii.shared, left, right, scale)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -118,7 +162,13 @@ class PairSweep:
         bits : ndarray of uint64, shape (stop - start, words)
             Bit c of word w of a row tells of right example 64 w + c; bits beyond the last example are zero.
         """
+        prepared = self._prepared(radii)
         for start, stop in self._chunks():
+            if prepared is not None:
+                bits, doubtful = self._filtered(prepared, start, stop, radii)
+                _set_bits(bits, doubtful[self._decide(start, doubtful, radii)])
+                yield start, stop, bits
+                continue
             bits, doubtful = self._within(start, stop, radii)
             if self._too_doubtful(len(doubtful), stop - start):
                 bits, doubtful = self._within(start, stop, radii)
@@ -147,6 +197,27 @@ class PairSweep:
         right = _as_doubles(radii.right, route.scale, 0, len(self.right), len(self.right))
         slack = (power + 2) * 2.0**-48
         return strips.within_radii(rows, route.relative, route.absolute, left, right, slack, threads)
+
+    def _filtered(
+        self, prepared: PreparedFilter, start: int, stop: int, radii: Radii
+    ) -> tuple[Bits, npt.NDArray[np.uint32]]:
+        threads = thread_count()
+        arguments = prepared.arguments(start, stop)
+        whole = prepared.rows.dtype == np.int16
+        # Keys of open pairs are sums of squares of differences: d + 4 roundings, in double precision.
+        relative = 0.0 if whole else 1.01 * routes.gamma(self.left.shape[1] + 4, 2.0**-53)
+        shared = radii.shared
+        if shared is None:
+            left = _as_doubles(radii.left, Fraction(1), start, stop, len(self.left))
+            right = _as_doubles(radii.right, Fraction(1), 0, len(self.right), len(self.right))
+            bits, doubtful, _ = prepared.strips.within_radii(*arguments, relative, left, right, 2.0**-46, threads)
+            return bits, doubtful
+        if whole:
+            limit = min(math.floor(shared**2), 2**62)
+            bits, _ = prepared.strips.within(*arguments, limit, threads)
+            return bits, _NO_PAIRS
+        bits, doubtful, _ = prepared.strips.within_bracket(*arguments, relative, *exact.bracket(shared**2), threads)
+        return bits, doubtful
 
     def _scaled_key(self, radius: Fraction) -> Fraction | tuple[float, float]:
         """Turn a threshold of distances into one of keys: exact where it is rational, else a bracket."""
