@@ -55,6 +55,20 @@ MatrixView<T> view(const In2<T>& matrix) {
   return {matrix.data(), matrix.shape(0), matrix.shape(1)};
 }
 
+// What the calls below hand back, spelled out for the stub.
+using Bits = Out2<std::uint64_t>;
+using Pairs = Out2<std::uint32_t>;
+using BitsAndPairs = nb::typed<nb::tuple, Bits, Pairs>;
+using LevelsAndPairs = nb::typed<nb::tuple, Out2<std::uint8_t>, Pairs>;
+using BitsAndCount = nb::typed<nb::tuple, Bits, std::size_t>;
+using BitsPairsAndCount = nb::typed<nb::tuple, Bits, Pairs, std::size_t>;
+using Projected = nb::typed<nb::tuple, Out2<float>, Out1<double>>;
+using SolvedArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int32_t>, Out1<std::int64_t>, Out1<std::int64_t>,
+                               Out2<std::int32_t>, Out1<std::int64_t>, Out1<std::uint64_t>, std::int64_t, std::int64_t>;
+using DegreeArrays = nb::typed<nb::tuple, Out1<std::int64_t>, Out1<std::int64_t>>;
+using ComponentArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int32_t>, std::int32_t>;
+using ListArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int64_t>>;
+
 void require(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
 }
@@ -111,7 +125,7 @@ nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
               nb::gil_scoped_release release;
               doubtful = self.within_bracket(view(left), {relative, absolute}, {lower, upper}, threads, bits.data());
             }
-            return nb::make_tuple(bits, as_array(doubtful));
+            return BitsAndPairs(nb::make_tuple(bits, as_array(doubtful)));
           },
           nb::arg("left").noconvert(), nb::arg("relative"), nb::arg("absolute"), nb::arg("lower"), nb::arg("upper"),
           nb::arg("threads"))
@@ -129,7 +143,7 @@ nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
               doubtful = self.within_radii(view(left), {relative, absolute}, left_radius.data(), right_radius.data(),
                                            slack, threads, bits.data());
             }
-            return nb::make_tuple(bits, as_array(doubtful));
+            return BitsAndPairs(nb::make_tuple(bits, as_array(doubtful)));
           },
           nb::arg("left").noconvert(), nb::arg("relative"), nb::arg("absolute"), nb::arg("left_radius").noconvert(),
           nb::arg("right_radius").noconvert(), nb::arg("slack"), nb::arg("threads"))
@@ -145,7 +159,7 @@ nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
               doubtful = self.levels_bracket(view(left), {relative, absolute}, bounds.data(), bounds.size(), threads,
                                              levels.data());
             }
-            return nb::make_tuple(levels, as_array(doubtful));
+            return LevelsAndPairs(nb::make_tuple(levels, as_array(doubtful)));
           },
           nb::arg("left").noconvert(), nb::arg("relative"), nb::arg("absolute"), nb::arg("thresholds").noconvert(),
           nb::arg("threads"));
@@ -229,7 +243,7 @@ nb::class_<BoundFilter<T>> bind_filter(nb::module_& m, const char* name) {
               doubtful = self.strips.within_bracket(view(left), own, tolerance, relative, {lower, upper}, threads,
                                                     bits.data(), &open);
             }
-            return nb::make_tuple(bits, as_array(doubtful), open);
+            return BitsPairsAndCount(nb::make_tuple(bits, as_array(doubtful), open));
           },
           nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
           nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("relative"), nb::arg("lower"), nb::arg("upper"),
@@ -250,7 +264,7 @@ nb::class_<BoundFilter<T>> bind_filter(nb::module_& m, const char* name) {
               doubtful = self.strips.within_radii(view(left), own, tolerance, relative, left_radius.data(),
                                                   right_radius.data(), slack, threads, bits.data(), &open);
             }
-            return nb::make_tuple(bits, as_array(doubtful), open);
+            return BitsPairsAndCount(nb::make_tuple(bits, as_array(doubtful), open));
           },
           nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
           nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("relative"), nb::arg("left_radius").noconvert(),
@@ -272,7 +286,7 @@ void bind_project(nb::module_& m) {
           nb::gil_scoped_release release;
           project<T>(view(rows), centre.data(), scale, view(basis), threads, coordinates.data(), squares, portable);
         }
-        return nb::make_tuple(coordinates, squares_array);
+        return Projected(nb::make_tuple(coordinates, squares_array));
       },
       nb::arg("rows").noconvert(), nb::arg("centre").noconvert(), nb::arg("scale"), nb::arg("basis").noconvert(),
       nb::arg("threads"), nb::arg("portable") = false);
@@ -319,7 +333,7 @@ Poll make_poll(const std::optional<std::function<void(std::size_t)>>& progress) 
   };
 }
 
-nb::tuple as_tuple(const Partition& partition) {
+SolvedArrays as_tuple(const Partition& partition) {
   const std::size_t count = partition.flow.size();
   auto edges = new_matrix<std::int32_t>(count, 2);
   auto* high = new std::int64_t[count];
@@ -333,12 +347,12 @@ nb::tuple as_tuple(const Partition& partition) {
     high[i] = static_cast<std::int64_t>(edge.amount >> 64);
     low[i] = static_cast<std::uint64_t>(edge.amount);
   }
-  return nb::make_tuple(copied(partition.left_block), copied(partition.right_block), copied(partition.a),
-                        copied(partition.b), edges, flow_high, flow_low, partition.n_flows, partition.n_searches);
+  return SolvedArrays(nb::make_tuple(copied(partition.left_block), copied(partition.right_block), copied(partition.a),
+                        copied(partition.b), edges, flow_high, flow_low, partition.n_flows, partition.n_searches));
 }
 
 template <class Graph>
-nb::tuple solve_graph(const Graph& graph, const In1<std::int64_t>& left_weight, const In1<std::int64_t>& right_weight,
+SolvedArrays solve_graph(const Graph& graph, const In1<std::int64_t>& left_weight, const In1<std::int64_t>& right_weight,
                       const std::optional<std::function<void(std::size_t)>>& progress) {
   require(left_weight.shape(0) == graph.left, "left_weight must have a value for each left vertex");
   require(right_weight.shape(0) == graph.right, "right_weight must have a value for each right vertex");
@@ -352,23 +366,23 @@ nb::tuple solve_graph(const Graph& graph, const In1<std::int64_t>& left_weight, 
 }
 
 template <class Graph>
-nb::tuple degrees_of(const Graph& graph) {
+DegreeArrays degrees_of(const Graph& graph) {
   Degrees result;
   {
     nb::gil_scoped_release release;
     result = degrees(graph);
   }
-  return nb::make_tuple(copied(result.left), copied(result.right));
+  return DegreeArrays(nb::make_tuple(copied(result.left), copied(result.right)));
 }
 
 template <class Graph>
-nb::tuple components_of(const Graph& graph) {
+ComponentArrays components_of(const Graph& graph) {
   Components result;
   {
     nb::gil_scoped_release release;
     result = components(graph);
   }
-  return nb::make_tuple(copied(result.left), copied(result.right), result.count);
+  return ComponentArrays(nb::make_tuple(copied(result.left), copied(result.right), result.count));
 }
 
 }  // namespace
@@ -395,7 +409,7 @@ NB_MODULE(_core, m) {
               nb::gil_scoped_release release;
               open = self.strips.within(view(left), own, tolerance, limit, threads, bits.data());
             }
-            return nb::make_tuple(bits, open);
+            return BitsAndCount(nb::make_tuple(bits, open));
           },
           nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
           nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("limit"), nb::arg("threads"));
@@ -434,6 +448,19 @@ NB_MODULE(_core, m) {
       },
       nb::arg("offsets").noconvert(), nb::arg("targets").noconvert(), nb::arg("right"));
   m.def(
+      "pack_levels",
+      [](In2<std::uint8_t> levels, int level, int threads) {
+        require(level >= 0 && level <= 255, "level must be 0 to 255");
+        auto bits = new_matrix<std::uint64_t>(levels.shape(0), words_for(levels.shape(1)));
+        {
+          nb::gil_scoped_release release;
+          pack_levels(levels.data(), levels.shape(0), levels.shape(1), static_cast<std::uint8_t>(level), threads,
+                      bits.data());
+        }
+        return bits;
+      },
+      nb::arg("levels").noconvert(), nb::arg("level"), nb::arg("threads"));
+  m.def(
       "set_bits",
       [](In2<std::uint64_t> bits) {
         std::vector<std::int32_t> targets;
@@ -442,7 +469,7 @@ NB_MODULE(_core, m) {
           nb::gil_scoped_release release;
           append_set_bits(bits.data(), bits.shape(0), bits.shape(1), targets, counts);
         }
-        return nb::make_tuple(copied(targets), copied(counts));
+        return ListArrays(nb::make_tuple(copied(targets), copied(counts)));
       },
       nb::arg("bits").noconvert());
 }

@@ -5,6 +5,9 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "lossfloor/kernels.hpp"
+#include "lossfloor/parallel.hpp"
+
 namespace lossfloor {
 namespace {
 
@@ -146,13 +149,15 @@ std::vector<std::int32_t> equal_lists(const std::int64_t* offsets, const std::in
 }  // namespace
 
 Degrees degrees(const BitGraph& graph) {
+  const auto count = kernels().count_bits;
+  const auto add_counts = kernels().add_bit_counts;
   Degrees result{std::vector<std::int64_t>(graph.left, 0), std::vector<std::int64_t>(graph.right, 0)};
   for (std::size_t u = 0; u < graph.left; ++u) {
-    for (std::size_t w = 0; w < graph.words; ++w) result.left[u] += __builtin_popcountll(graph.row(u)[w]);
+    result.left[u] = count(graph.row(u), graph.words);
   }
   for_each_column_block(graph, [&](std::size_t, std::size_t word, const std::uint64_t* columns) {
     const std::size_t used = std::min<std::size_t>(64, graph.right - word * 64);
-    for (std::size_t c = 0; c < used; ++c) result.right[word * 64 + c] += __builtin_popcountll(columns[c]);
+    add_counts(columns, used, result.right.data() + word * 64);
   });
   return result;
 }
@@ -242,6 +247,25 @@ Twins twins(const ListGraph& graph) {
   const Reversed reversed(graph);
   return {equal_lists(graph.offsets, graph.targets, graph.left),
           equal_lists(reversed.offsets.data(), reversed.targets.data(), graph.right)};
+}
+
+void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, std::uint8_t level, int threads,
+                 std::uint64_t* bits) {
+  const Kernels& kernel = kernels();
+  const std::size_t words = (columns + kStrip - 1) / kStrip;
+  constexpr std::size_t rows_at_once = 64;
+  in_parallel((rows + rows_at_once - 1) / rows_at_once, threads, [&](std::size_t, std::size_t block) {
+    for (std::size_t u = block * rows_at_once; u < std::min(rows, (block + 1) * rows_at_once); ++u) {
+      const std::uint8_t* row = levels + u * columns;
+      const std::size_t whole = columns / kStrip;
+      for (std::size_t w = 0; w < whole; ++w) bits[u * words + w] = kernel.at_most_u8(row + w * kStrip, level);
+      if (whole < words) {
+        std::uint64_t word = 0;
+        for (std::size_t c = whole * kStrip; c < columns; ++c) word |= std::uint64_t{row[c] <= level} << (c % kStrip);
+        bits[u * words + whole] = word;
+      }
+    }
+  });
 }
 
 void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words,

@@ -175,6 +175,14 @@ void levels_i32_avx2(const std::int32_t* keys, const std::int32_t* thresholds, s
   }
 }
 
+std::uint64_t at_most_u8_avx2(const std::uint8_t* bytes, std::uint8_t limit) {
+  const __m256i bound = _mm256_set1_epi8(static_cast<char>(limit));
+  const __m256i zero = _mm256_setzero_si256();
+  const int low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_subs_epu8(load(bytes), bound), zero));
+  const int high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_subs_epu8(load(bytes + 32), bound), zero));
+  return std::uint64_t{static_cast<std::uint32_t>(high)} << 32 | static_cast<std::uint32_t>(low);
+}
+
 std::int32_t sum_of_lanes(__m256i lanes) {
   const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
   const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
@@ -280,6 +288,7 @@ const Kernels& avx2_kernels() {
     wide.linf_u8 = linf_u8_avx2;
     wide.at_most_i32 = at_most_i32_avx2;
     wide.levels_i32 = levels_i32_avx2;
+    wide.at_most_u8 = at_most_u8_avx2;
     wide.products_i16 = products_i16_avx2;
     wide.filter_f32 = filter_f32_avx2;
     wide.square_near_f32 = square_near_f32_avx2;

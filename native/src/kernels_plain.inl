@@ -240,6 +240,22 @@ StripOutcome filter_f32_plain(const float* products, float left_offset, const fl
   return {gather_bits(within), gather_bits(doubtful)};
 }
 
+std::uint64_t at_most_u8_plain(const std::uint8_t* bytes, std::uint8_t limit) {
+  std::uint8_t flags[kStrip];
+  for (std::size_t c = 0; c < kStrip; ++c) flags[c] = bytes[c] <= limit;
+  return gather_bits(flags);
+}
+
+std::int64_t count_bits_plain(const std::uint64_t* words, std::size_t count) {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += __builtin_popcountll(words[i]);
+  return sum;
+}
+
+void add_bit_counts_plain(const std::uint64_t* words, std::size_t count, std::int64_t* counts) {
+  for (std::size_t i = 0; i < count; ++i) counts[i] += __builtin_popcountll(words[i]);
+}
+
 constexpr Kernels plain_kernels(const char* name) {
   return {name,
           dot_plain<std::int16_t, std::int32_t, 16, 2>,
@@ -261,7 +277,10 @@ constexpr Kernels plain_kernels(const char* name) {
           square_plain<float, float>,
           square_plain<float, double>,
           square_plain<double, double>,
-          filter_f32_plain};
+          filter_f32_plain,
+          at_most_u8_plain,
+          count_bits_plain,
+          add_bit_counts_plain};
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ std::size_t at(std::int32_t vertex) { return static_cast<std::size_t>(vertex); }
 //   enter(left, right, id)     make these vertices (ascending) the block that the calls below speak of
 //   restart()                  forget the layers: every right vertex of the block is unvisited
 //   visit(u, layer, found)     move the unvisited right neighbours of u into `layer`, calling found(v) for each
+//   seal(layer)                no more will be moved into this layer
 //   unvisited(v)               whether no search has found v since restart
 //   rewind(u)                  let next(u, ..) begin again
 //   next(u, layer)             a right neighbour of u that is alive in `layer`, or kNone; the same until it is removed
@@ -44,7 +45,11 @@ class BitLayers {
 
   void restart() {
     unvisited_ = all_;
+    open_.resize(words_.size());
+    std::iota(open_.begin(), open_.end(), 0u);
     layers_.clear();
+    sealed_.clear();
+    sealed_begin_.clear();
   }
 
   template <class Found>
@@ -53,16 +58,36 @@ class BitLayers {
     if (layers_.size() < (layer + 1) * count) layers_.resize((layer + 1) * count, 0);
     std::uint64_t* alive = layers_.data() + layer * count;
     const std::uint64_t* row = graph_.row(at(u));
-    work += count;
-    for (std::size_t i = 0; i < count; ++i) {
+    work += open_.size() + 1;
+    for (std::size_t k = 0; k < open_.size();) {
+      const std::uint32_t i = open_[k];
       std::uint64_t fresh = row[words_[i]] & unvisited_[i];
-      if (fresh == 0) continue;
+      if (fresh == 0) {
+        ++k;
+        continue;
+      }
       unvisited_[i] &= ~fresh;
       alive[i] |= fresh;
       for (; fresh != 0; fresh &= fresh - 1) {
         found(static_cast<std::int32_t>(words_[i] * 64 + static_cast<std::uint32_t>(__builtin_ctzll(fresh))));
       }
+      if (unvisited_[i] != 0) {
+        ++k;
+      } else {  // nothing is left to find in this word: later visits pass it over
+        open_[k] = open_.back();
+        open_.pop_back();
+      }
     }
+  }
+
+  void seal(std::size_t layer) {
+    const std::size_t count = words_.size();
+    if (layers_.size() < (layer + 1) * count) layers_.resize((layer + 1) * count, 0);
+    if (sealed_begin_.empty()) sealed_begin_.push_back(0);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (layers_[layer * count + i] != 0) sealed_.push_back(static_cast<std::uint32_t>(i));
+    }
+    sealed_begin_.push_back(sealed_.size());
   }
 
   bool unvisited(std::int32_t v) const { return (unvisited_[place(v)] >> (v % 64)) & 1; }
@@ -70,15 +95,17 @@ class BitLayers {
   void rewind(std::int32_t u) { cursor_[at(u)] = 0; }
 
   std::int32_t next(std::int32_t u, std::size_t layer) {
-    const std::size_t count = words_.size();
-    const std::uint64_t* alive = layers_.data() + layer * count;
+    const std::uint64_t* alive = layers_.data() + layer * words_.size();
     const std::uint64_t* row = graph_.row(at(u));
-    std::uint32_t& i = cursor_[at(u)];
-    const std::uint32_t begin = i;
-    for (; i < count; ++i) {
+    const std::uint32_t* places = sealed_.data() + sealed_begin_[layer];
+    const auto count = static_cast<std::uint32_t>(sealed_begin_[layer + 1] - sealed_begin_[layer]);
+    std::uint32_t& k = cursor_[at(u)];
+    const std::uint32_t begin = k;
+    for (; k < count; ++k) {
+      const std::uint32_t i = places[k];
       const std::uint64_t hit = row[words_[i]] & alive[i];
       if (hit != 0) {
-        work += i - begin + 1;
+        work += k - begin + 1;
         return static_cast<std::int32_t>(words_[i] * 64 + static_cast<std::uint32_t>(__builtin_ctzll(hit)));
       }
     }
@@ -98,7 +125,10 @@ class BitLayers {
   std::vector<std::uint32_t> place_;      // where each such word stands in words_
   std::vector<std::uint64_t> all_;        // the right vertices of the block in those words
   std::vector<std::uint64_t> unvisited_;
-  std::vector<std::uint64_t> layers_;     // [layer][place]
+  std::vector<std::uint32_t> open_;       // places of the words with unvisited vertices
+  std::vector<std::uint64_t> layers_;     // [layer][place]: alive vertices
+  std::vector<std::uint32_t> sealed_;     // for each layer the places where it had vertices
+  std::vector<std::size_t> sealed_begin_;
   std::vector<std::uint32_t> cursor_;
 };
 
@@ -140,6 +170,8 @@ class ListLayers {
       found(v);
     }
   }
+
+  void seal(std::size_t) {}
 
   bool unvisited(std::int32_t v) const { return layer_[at(v)] == kUnvisited; }
 
@@ -319,6 +351,7 @@ class Solver {
         });
         look_up();
       }
+      layers_.seal(layer);
       if (reached) {
         last_layer_ = layer;
         for (const std::int32_t v : found_) {

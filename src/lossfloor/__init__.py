@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lossfloor import losses
     from lossfloor.adversaries import L1, L2, Adversary, Linf, Lp, Precomputed
     from lossfloor.conflicts import ConflictGraph
+    from lossfloor.curves import Curve, curve
     from lossfloor.datasets import Dataset, load
     from lossfloor.exceptions import CertificateError, DatasetNotFoundError, LossfloorError
     from lossfloor.floors import Floor, floor
@@ -29,12 +30,14 @@ _HOMES = {
     "CertificateError": "lossfloor.exceptions",
     "ConflictGraph": "lossfloor.conflicts",
     "Dataset": "lossfloor.datasets",
+    "Curve": "lossfloor.curves",
     "DatasetNotFoundError": "lossfloor.exceptions",
     "Floor": "lossfloor.floors",
     "Linf": "lossfloor.adversaries",
     "LossfloorError": "lossfloor.exceptions",
     "Lp": "lossfloor.adversaries",
     "Precomputed": "lossfloor.adversaries",
+    "curve": "lossfloor.curves",
     "floor": "lossfloor.floors",
     "load": "lossfloor.datasets",
 }
@@ -45,6 +48,7 @@ __all__ = [
     "Adversary",
     "CertificateError",
     "ConflictGraph",
+    "Curve",
     "Dataset",
     "DatasetNotFoundError",
     "Floor",
@@ -52,6 +56,7 @@ __all__ = [
     "LossfloorError",
     "Lp",
     "Precomputed",
+    "curve",
     "floor",
     "load",
     "losses",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +18,21 @@ from lossfloor._validation import must
 
 #: Bytes of one array above which a file is not read.
 _MOST_BYTES = 1 << 36
+#: How many times its size deflated data can grow: a file that claims more does not hold it.
+_MOST_GROWTH = 1032
+#: What the readers of zip files and of .npy headers raise at damaged bytes, beside ValueError.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+)
 
 
 def write_whole(path: str | os.PathLike[str], write: Any) -> None:
@@ -39,8 +56,7 @@ def write_arrays(path: str | os.PathLike[str], kind: str, **arrays: npt.NDArray[
     """Write arrays to an .npz file with the name of their format in the array ``format``."""
 
     def write(stream: IO[bytes]) -> None:
-        # NumPy's stubs take the names of arrays for its own options.
-        np.savez_compressed(stream, allow_pickle=False, format=np.array(kind), **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(stream, allow_pickle=False, format=np.array(kind), **arrays)
 
     write_whole(path, write)
 
@@ -55,20 +71,26 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, npt.NDArra
     ValueError
         If it is no .npz file, of another format, damaged, or claims sizes that it does not hold.
     """
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                with archive.open(info) as stream:
-                    _check_header(stream, info)
-                with archive.open(info) as stream:
-                    arrays[info.filename.removesuffix(".npy")] = npy.read_array(stream, allow_pickle=False)
-    except zipfile.BadZipFile as error:
-        raise ValueError(must("path", f"a file of the format {kind}", f"{os.fspath(path)} ({error})")) from None
+    with open(path, "rb") as file:
+        try:
+            arrays = _arrays_in(file)
+        except _DAMAGE as error:
+            raise ValueError(must("path", f"a file of the format {kind}", f"{os.fspath(path)} ({error})")) from None
     found = arrays.pop("format", None)
     name = str(found) if found is not None and found.shape == () and found.dtype.kind == "U" else "something else"
     if name != kind:
         raise ValueError(must("path", f"a file of the format {kind}", f"{os.fspath(path)}, which is {name}"))
+    return arrays
+
+
+def _arrays_in(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            with archive.open(info) as stream:
+                _check_header(stream, info)
+            with archive.open(info) as stream:
+                arrays[info.filename.removesuffix(".npy")] = npy.read_array(stream, allow_pickle=False)
     return arrays
 
 
@@ -85,5 +107,6 @@ def _check_header(stream: IO[bytes], info: zipfile.ZipInfo) -> None:
     size = dtype.itemsize
     for side in shape:
         size *= side
-    if size > _MOST_BYTES or size > info.file_size:
+    held = min(_MOST_BYTES, info.file_size, _MOST_GROWTH * info.compress_size)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or size > held:
         raise ValueError(must("path", "a file that holds what it claims", f"{size} bytes claimed by {info.filename}"))

@@ -25,8 +25,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}." if hint else (
-        f"unknown {kind} {name!r}. Known: {', '.join(names)}."
+    return (
+        f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}."
+        if hint
+        else (f"unknown {kind} {name!r}. Known: {', '.join(names)}.")
     )
 
 
@@ -162,7 +164,11 @@ def as_labels(name: str, y: Any, n: int | None = None) -> tuple[npt.NDArray[Any]
         kinds = {type(label) for label in labels.tolist()}
         if kinds != {str}:
             raise TypeError(
-                must(name, "of one kind (integers, strings or booleans)", sorted(kind.__name__ for kind in kinds))
+                must(
+                    name,
+                    "of one kind (integers, strings or booleans)",
+                    sorted(kind.__name__ for kind in kinds),
+                )
             )
         labels = labels.astype(str)
     if labels.dtype.kind not in "iubU":

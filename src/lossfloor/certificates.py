@@ -18,9 +18,11 @@ So the floor is not above (1) and not below (2) what the blocks say, for every l
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -32,7 +34,8 @@ from lossfloor import exact
 from lossfloor._validation import as_points
 from lossfloor.exceptions import CertificateError
 
-_ROWS_AT_ONCE = 512
+_ROWS_AT_ONCE = 2048
+_PAIRS_AT_ONCE = 1024
 _MOST_EXAMPLES = 2**31
 
 
@@ -103,7 +106,7 @@ class Certificate:
                 raise CertificateError(f"{name!r} must be {np.dtype(kinds[name])}, is {arrays[name].dtype}")
         try:
             adversary = json.loads(str(arrays["adversary"][()]))
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             raise CertificateError("the description of the adversary is not JSON") from None
         if not isinstance(adversary, dict):
             raise CertificateError("the description of the adversary is no JSON object")
@@ -136,7 +139,14 @@ class Verification:
     brier: Fraction
 
 
-def check(certificate: Certificate, X: Any, y: Any, *, matrix: Any = None) -> Verification:
+def check(
+    certificate: Certificate,
+    X: Any,
+    y: Any,
+    *,
+    matrix: Any = None,
+    decide: Callable[[int, int], bool] | None = None,
+) -> Verification:
     """Check a certificate against the data, in exact arithmetic.
 
     Parameters
@@ -148,6 +158,10 @@ def check(certificate: Certificate, X: Any, y: Any, *, matrix: Any = None) -> Ve
         The labels.
     matrix : array_like or sparse matrix, shape (n, n), optional
         The distances or conflicts, for a ``Precomputed`` adversary.
+    decide : callable, optional
+        ``decide(u, v)`` tells whether the examples at two positions conflict, for adversaries that `decides` does not
+        name.  What it says is believed: it is the definition of the adversary.  It is asked pair by pair, without any
+        short cut, so this takes time for more than some thousand examples.
 
     Returns
     -------
@@ -167,15 +181,15 @@ def check(certificate: Certificate, X: Any, y: Any, *, matrix: Any = None) -> Ve
     _check_labels(certificate, y)
     _check_block_weights(certificate)
     _check_flow(certificate)
-    conflicts = _conflict_test(certificate, X, matrix)
+    conflicts = _conflict_test(certificate, X, matrix, decide)
     edges = certificate.flow_edges
     carried = conflicts.of_pairs(edges[:, 0], edges[:, 1])
     if not carried.all():
         u, v = edges[np.flatnonzero(~carried)[0]].tolist()
         raise CertificateError(f"examples {u} and {v} carry flow but do not conflict")
     n_excluded = _check_order(certificate, conflicts)
-    total = int(certificate.a.sum()) + int(certificate.b.sum())
     pairs = list(zip(certificate.a.tolist(), certificate.b.tolist(), strict=True))
+    total = sum(a + b for a, b in pairs)  # in integers of any size
     return Verification(
         n_examples=len(certificate.codes),
         n_blocks=len(certificate.a),
@@ -243,7 +257,7 @@ def _check_block_weights(c: Certificate) -> None:
     pairs = list(zip(*sums, strict=True))
     if any(a + b == 0 for a, b in pairs):
         raise CertificateError("a block is empty")
-    for (a, b), (next_a, next_b) in zip(pairs, pairs[1:], strict=False):
+    for (a, b), (next_a, next_b) in itertools.pairwise(pairs):
         if a * next_b >= next_a * b:
             raise CertificateError("the posteriors of the blocks do not ascend")
 
@@ -272,7 +286,7 @@ def _check_flow(c: Certificate) -> None:
             raise CertificateError(f"the flow at example {i} is {sent[i]}, must be {due}")
 
 
-def _check_order(c: Certificate, conflicts: _NormConflicts | _MatrixConflicts) -> int:
+def _check_order(c: Certificate, conflicts: _NormConflicts | _MatrixConflicts | _PairConflicts) -> int:
     """Look for a conflict from a higher block down to a lower one; return the number of pairs looked at."""
     left, right = np.flatnonzero(c.codes == 0), np.flatnonzero(c.codes == 1)
     left = left[np.argsort(-c.block[left], kind="stable")]
@@ -294,6 +308,25 @@ def _check_order(c: Certificate, conflicts: _NormConflicts | _MatrixConflicts) -
                 "no classifier reaches both"
             )
     return n_pairs
+
+
+class _PairConflicts:
+    """Conflicts as the adversary defines them, asked for pair by pair."""
+
+    def __init__(self, decide: Callable[[int, int], bool]) -> None:
+        self._decide = decide
+
+    def of_pairs(self, us: npt.NDArray[Any], vs: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        pairs = zip(us.tolist(), vs.tolist(), strict=True)
+        return np.array([self._decide(u, v) for u, v in pairs], dtype=np.bool_)
+
+    def first_of_product(
+        self, rows: npt.NDArray[Any], columns: npt.NDArray[Any], wanted: npt.NDArray[np.bool_]
+    ) -> tuple[int, int] | None:
+        for i, j in np.argwhere(wanted).tolist():
+            if self._decide(int(rows[i]), int(columns[j])):
+                return int(rows[i]), int(columns[j])
+        return None
 
 
 class _MatrixConflicts:
@@ -320,9 +353,10 @@ class _MatrixConflicts:
     def _entry(self, u: int, v: int) -> tuple[bool, Any]:
         if not sparse.issparse(self._matrix):
             return True, self._matrix[u, v]
-        begin, end = self._matrix.indptr[u : u + 2]
-        at = begin + np.flatnonzero(self._matrix.indices[begin:end] == v)
-        return (len(at) > 0, self._matrix.data[at[0]] if len(at) else 0)
+        matrix: Any = self._matrix
+        begin, end = matrix.indptr[u : u + 2]
+        at = begin + np.flatnonzero(matrix.indices[begin:end] == v)
+        return (len(at) > 0, matrix.data[at[0]] if len(at) else 0)
 
     def first_of_product(
         self, rows: npt.NDArray[Any], columns: npt.NDArray[Any], wanted: npt.NDArray[np.bool_]
@@ -354,11 +388,11 @@ class _NormConflicts:
         orders: dict[str, exact.Order] = {"l1": Fraction(1), "l2": Fraction(2), "linf": None}
         try:
             if config["name"] == "lp":
-                self._order: exact.Order = None if config["p"] == "inf" else Fraction(config["p"])
+                self._order: exact.Order = None if config["p"] == "inf" else _rational(config["p"])
             else:
                 self._order = orders[config["name"]]
-            unit = Fraction(config["unit"])
-        except (KeyError, ValueError, TypeError) as error:
+            unit = _rational(config["unit"])
+        except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
             raise CertificateError(f"the adversary cannot be read: {error!r}") from None
         if unit <= 0 or (self._order is not None and self._order < 1):
             raise CertificateError("the adversary must have a positive unit and an order of at least 1")
@@ -369,14 +403,48 @@ class _NormConflicts:
         if len(self._points) != n:
             raise CertificateError(f"the data has {len(self._points)} examples, the certificate {n}")
         self._radii = [unit * eps for eps in _budgets(config, n)]
-        self._coarse_radii = np.array([exact.bracket(radius)[1] for radius in self._radii])
+        # Powers of distances neither overflow nor vanish when the largest threshold is near 1.
+        largest = 2 * max(self._radii) or exact.fraction_of(np.abs(self._points.astype(np.float64)).max())
+        self._exponent = largest.numerator.bit_length() - largest.denominator.bit_length()
+        scale = exact.power_of_two(-self._exponent)
+        self._scaled_radii = np.array([exact.bracket(radius * scale)[1] for radius in self._radii])
 
     def of_pairs(self, us: npt.NDArray[Any], vs: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         answer = np.zeros(len(us), dtype=np.bool_)
-        for k, (u, v) in enumerate(zip(us.tolist(), vs.tolist(), strict=True)):
-            steps, exponent = exact.differences(self._points[u], self._points[v])
-            answer[k] = exact.norm_at_most(steps, exponent, self._order, self._radii[u] + self._radii[v])
+        thresholds: dict[Fraction, tuple[float, float]] = {}
+        for start in range(0, len(us), _PAIRS_AT_ONCE):
+            piece = slice(start, start + _PAIRS_AT_ONCE)
+            keys, error = self._keys(us[piece], vs[piece])
+            for k, (u, v) in enumerate(zip(us[piece].tolist(), vs[piece].tolist(), strict=True)):
+                threshold = self._radii[u] + self._radii[v]
+                if threshold not in thresholds:
+                    power = Fraction(1) if self._order is None else self._order
+                    thresholds[threshold] = exact.power_bracket(threshold, power)
+                lower, upper = thresholds[threshold]
+                if keys[k] + error[k] <= lower:
+                    answer[start + k] = True
+                elif not keys[k] - error[k] > upper:
+                    steps, exponent = exact.differences(self._points[u], self._points[v])
+                    answer[start + k] = exact.norm_at_most(steps, exponent, self._order, threshold)
         return answer
+
+    def _keys(
+        self, us: npt.NDArray[Any], vs: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Compute distances to the p-th power in double precision, and bound their rounding."""
+        power = 1.0 if self._order is None else float(self._order)
+        a, b = self._points[us], self._points[vs]
+        d = a.shape[1]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            steps = np.abs(a.astype(np.float64) - b.astype(np.float64))
+            keys = steps.max(axis=1) if self._order is None else (steps**power).sum(axis=1)
+            # Whole numbers of moderate size have exact differences, and exact sums of small whole powers.
+            small = self._points.dtype.kind in "iu" and self._points.dtype.itemsize <= 4
+            if small and power in (1.0, 2.0):
+                return keys, np.where(keys < 2.0**53, 0.0, np.inf)
+            usual = self._points.dtype.kind == "f" or small
+            error = 4 * (d + 4 * power + 16) * 2.0**-53 * keys + d * 2.0**-1060
+            return keys, error if usual else np.full(len(keys), np.inf)
 
     def first_of_product(
         self, rows: npt.NDArray[Any], columns: npt.NDArray[Any], wanted: npt.NDArray[np.bool_]
@@ -396,12 +464,17 @@ class _NormConflicts:
 
         u = 2.0**-53
         d = self._points.shape[1]
-        limit = (self._coarse_radii[rows][:, None] + self._coarse_radii[columns][None, :]) * (1 + 4 * u)
-        left, right = self._points[rows].astype(np.float64), self._points[columns].astype(np.float64)
-        # int64 entries of 2^53 and more are rounded on the way; each by less than u of its size.
-        largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
-        moved = 0.0 if largest < 2.0**53 or self._points.dtype.kind == "f" else 4 * d * u * largest
-        with np.errstate(over="ignore", invalid="ignore"):
+        power = 1.0 if self._order is None else float(self._order)
+        limit = (self._scaled_radii[rows][:, None] + self._scaled_radii[columns][None, :]) * (1 + 4 * u)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            points = (self._points[side].astype(np.float64) for side in (rows, columns))
+            left, right = (np.ldexp(side, -self._exponent) for side in points)
+            # int64 entries of 2^53 and more are rounded on the way; each by less than u of its size.
+            largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
+            inexact = self._points.dtype.kind != "f" and np.ldexp(largest, self._exponent) >= 2.0**53
+            moved = 4 * d * u * largest if inexact else 0.0
+            # What underflows, in the scaling and in the powers, changes the sum of these by less than 16 d 2^-1074.
+            moved += 2.0 ** ((math.log2(d) + 4 - 1074) / power)
             if self._order == 2:
                 centre = left.mean(axis=0)
                 left -= centre
@@ -411,18 +484,28 @@ class _NormConflicts:
                 # Product, squares and centring: (d + 8) u of the sum of squares each, and twice that to be safe.
                 squared -= 8 * (d + 8) * u * squares
                 distances = np.sqrt(np.maximum(squared, 0)) * (1 - 4 * u)
+                # Squares that overflow say nothing of a pair.
+                distances[~np.isfinite(squared)] = 0.0
             else:
                 metric = {Fraction(1): "cityblock", None: "chebyshev"}.get(self._order, "minkowski")
-                options = {"p": float(self._order)} if metric == "minkowski" and self._order is not None else {}
-                distances = distance.cdist(left, right, metric, **options) * (1 - 4 * (d + 16) * u)
-        # Not (distance > limit): a NaN from an overflow is possible too. 2^-500 covers underflow of squares.
-        return np.asarray(~(distances - moved - 2.0**-500 > limit))
+                options = {"p": power} if metric == "minkowski" else {}
+                # A rounded exponent counts too: |log| of a double is below 750.
+                distances = distance.cdist(left, right, metric, **options) * (1 - 4 * (d + 512) * u)
+            # Not (distance > limit): a NaN is possible too.
+            return np.asarray(~(distances - moved > limit))
+
+
+def _rational(text: object) -> Fraction:
+    """Read ``"23/5"``; not ``"1e999999999"``, which would never end."""
+    if not isinstance(text, str) or re.fullmatch(r"-?[0-9]+(/[0-9]+)?", text) is None:
+        raise ValueError(f"{text!r} is no quotient of integers")
+    return Fraction(text)
 
 
 def _budgets(config: Mapping[str, Any], n: int) -> list[Fraction]:
     try:
         eps = config["eps"]
-        budgets = [Fraction(eps)] * n if isinstance(eps, str) else [Fraction(value) for value in eps]
+        budgets = [_rational(eps)] * n if isinstance(eps, str) else [_rational(value) for value in eps]
     except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         raise CertificateError(f"the budgets of the adversary cannot be read: {error!r}") from None
     if len(budgets) != n or min(budgets) < 0:
@@ -430,14 +513,23 @@ def _budgets(config: Mapping[str, Any], n: int) -> list[Fraction]:
     return budgets
 
 
-def _conflict_test(c: Certificate, X: Any, matrix: Any) -> _NormConflicts | _MatrixConflicts:
-    if c.adversary.get("name") == "precomputed":
+def decides(adversary: Mapping[str, Any]) -> bool:
+    """Tell whether this module decides the conflicts of an adversary by itself, from its configuration."""
+    return adversary.get("name") in ("l1", "l2", "linf", "lp", "precomputed")
+
+
+def _conflict_test(
+    c: Certificate, X: Any, matrix: Any, decide: Callable[[int, int], bool] | None
+) -> _NormConflicts | _MatrixConflicts | _PairConflicts:
+    if not decides(c.adversary):
+        if decide is None:
+            raise CertificateError(f"conflicts of {c.adversary.get('name')!r} are decided by the adversary: give it")
+        return _PairConflicts(decide)
+    if c.adversary["name"] == "precomputed":
         return _MatrixConflicts(c.adversary, matrix, len(c.codes))
     return _NormConflicts(c.adversary, X, len(c.codes))
 
 
-def _first(
-    flags: npt.NDArray[np.bool_], us: npt.NDArray[Any], vs: npt.NDArray[Any]
-) -> tuple[int, int] | None:
+def _first(flags: npt.NDArray[np.bool_], us: npt.NDArray[Any], vs: npt.NDArray[Any]) -> tuple[int, int] | None:
     where = np.flatnonzero(flags)
     return (int(us[where[0]]), int(vs[where[0]])) if len(where) else None

@@ -20,7 +20,7 @@ Order = Fraction | None
 
 def fraction_of(number: float | np.number[Any]) -> Fraction:
     """Return the exact value of a number as it is stored (a float is the binary number that it holds)."""
-    item = number.item() if isinstance(number, np.generic) else number
+    item: Any = number.item() if isinstance(number, np.generic) else number
     return Fraction(item)
 
 
@@ -121,10 +121,10 @@ def norm_at_most(steps: Sequence[int], exponent: int, order: Order, radius: Frac
         return False
     bound = radius / power_of_two(exponent)  # in the units of the steps
     if order is None:
-        return max(steps, default=0) <= bound
+        return bool(max(steps, default=0) <= bound)
     if order.denominator == 1:
         p = order.numerator
-        return sum(step**p for step in steps) <= bound**p
+        return bool(sum(step**p for step in steps) <= bound**p)
     return _rational_power_sum_at_most(steps, order, bound)
 
 
@@ -255,3 +255,14 @@ def power_bracket(value: Fraction, order: Fraction) -> tuple[float, float]:
     shift = max(0, 128 - size // b)
     root = integer_root((power.numerator << (b * shift)) // power.denominator, b)
     return bracket(Fraction(root, 1 << shift))[0], bracket(Fraction(root + 1, 1 << shift))[1]
+
+
+def power_near(value: Fraction, order: Fraction) -> Fraction:
+    """Return a rational within a relative 2**-120 of ``value**order``, for a non-negative value."""
+    a, b = order.numerator, order.denominator
+    power = value**a
+    if power == 0 or b == 1:
+        return power
+    size = power.numerator.bit_length() - power.denominator.bit_length()
+    shift = max(0, 160 - size // b)
+    return Fraction(integer_root((power.numerator << (b * shift)) // power.denominator, b), 1 << shift)

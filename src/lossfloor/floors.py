@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from lossfloor import certificates, conflicts, losses, solvers
 from lossfloor._files import read_arrays, write_arrays
-from lossfloor._validation import as_labels, must
+from lossfloor._validation import as_fraction, as_labels, must
 from lossfloor.adversaries import Adversary, Precomputed, from_config
-from lossfloor.exceptions import MissingDependencyError
+from lossfloor.exceptions import CertificateError, MissingDependencyError
 from lossfloor.weights import IntegerWeights, as_integers
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Floor:
         adversary: Mapping[str, Any],
         seconds: Mapping[str, float],
         data: tuple[Any, Any, Adversary] | None = None,
+        upper: Floor | None = None,
+        open_conflict: bool = False,
     ) -> None:
         self.classes = classes
         self.seconds = dict(seconds)
@@ -83,13 +85,47 @@ class Floor:
         self._degrees = degrees
         self._adversary = dict(adversary)
         self._data = data
+        self._upper = upper
+        self._open_conflict = open_conflict
 
     # The losses.
 
     @property
     def status(self) -> str:
-        """How the numbers are proved: "exact", the optimum itself by exact arithmetic."""
-        return "exact"
+        """How the numbers are proved.
+
+        "exact" : the optimum itself, by exact arithmetic.
+        "bounds" : for some pairs of examples it stayed open whether they conflict.  The losses of this floor are then
+        those without these conflicts, which no classifier can go below; those of `upper` are with them, and some
+        classifier reaches them.
+        """
+        return "exact" if self._upper is None else "bounds"
+
+    @property
+    def lower(self) -> Floor:
+        """The floor of the sure conflicts: this one."""
+        return self
+
+    @property
+    def upper(self) -> Floor:
+        """The floor of all possible conflicts: another one if `status` is "bounds", else this one."""
+        return self if self._upper is None else self._upper
+
+    def bounds(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> tuple[float, float]:
+        """Return a proved lower and upper bound of the smallest robust loss: the same number twice if exact.
+
+        Parameters
+        ----------
+        loss, costs
+            As for `loss`.
+
+        Examples
+        --------
+        >>> import lossfloor as lf
+        >>> lf.floor([[0.0], [1.0]], [0, 1], lf.L2(1)).bounds("zero-one")
+        (0.5, 0.5)
+        """
+        return self.loss(loss, costs=costs), self.upper.loss(loss, costs=costs)
 
     @functools.cached_property
     def cross_entropy(self) -> float:
@@ -169,14 +205,18 @@ class Floor:
         return total / self._total
 
     def _costs(self, costs: Mapping[Any, Any]) -> tuple[Any, Any]:
-        known = {self._plain(label): label for label in self.classes}
+        known = {self.plain(label): label for label in self.classes}
         if set(costs) != set(known):
             raise ValueError(must("costs", f"a cost for each of the classes {sorted(known)}", dict(costs)))
+        for label, cost in costs.items():
+            if as_fraction("costs", cost) <= 0:
+                raise ValueError(must("costs", "positive", cost) + f" for class {label!r}")
         first, second = known
         return costs[first], costs[second]
 
     @staticmethod
-    def _plain(label: Any) -> Any:
+    def plain(label: Any) -> Any:
+        """Return a label as a plain Python object."""
         return label.item() if isinstance(label, np.generic) else label
 
     # What it says of each example.
@@ -231,8 +271,9 @@ class Floor:
         Optimal for every proper loss (cross-entropy, Brier, spherical).  The q of two examples in conflict sum to at
         most one.
         """
-        weights = np.where(self._codes == 0, self._blocks.a[self._block], self._blocks.b[self._block])
-        return weights / (self._blocks.a + self._blocks.b)[self._block]
+        own = np.where(self._codes == 0, self._blocks.a[self._block], self._blocks.b[self._block])
+        probability: npt.NDArray[np.float64] = own / (self._blocks.a + self._blocks.b)[self._block]
+        return probability
 
     @property
     def degrees(self) -> npt.NDArray[np.int64]:
@@ -320,7 +361,8 @@ class Floor:
         X, y : array_like, optional
             The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
         adversary : Adversary, optional
-            Needed after `load` for `Precomputed` only, whose matrix is not part of a file.
+            Needed after `load` for one whose matrix or functions are not part of a file (`Precomputed`,
+            `CustomAdversary`, `FiniteSets`); another one than that of this floor is an error.
 
         Returns
         -------
@@ -332,30 +374,58 @@ class Floor:
             If the floor is not proved for this data.
         ValueError
             If the data is needed and not given.
+
+        Notes
+        -----
+        For balls of l_p norms and given matrices, conflicts are decided again by the checker.  For other adversaries it
+        asks `Adversary.conflict`, pair by pair: slow, and it trusts that definition of the adversary.  If `status` is
+        "bounds", the lower bounds are verified; ``floor.upper.verify()`` verifies the upper ones.
         """
-        if (X is None or y is None) and self._data is None:
+        by_matrix = self._adversary.get("name") == Precomputed.name
+        if self._data is None and (y is None or (X is None and not by_matrix)):
             raise ValueError(must("X", "given together with y, since this floor was read from a file", X))
         known = self._data or (None, None, None)
         X = known[0] if X is None else X
         y = known[1] if y is None else y
         adversary = adversary or known[2]
+        if adversary is not None and _but_digest(adversary.config()) != _but_digest(self._adversary):
+            raise CertificateError(f"this floor is not one against {adversary!r}")
         matrix = adversary.matrix if isinstance(adversary, Precomputed) else None
-        return certificates.check(self.certificate, X, y, matrix=matrix)
+        decide = None
+        if not certificates.decides(self._adversary):
+            decide = self._pair_test(adversary or from_config(self._adversary), X)
+        return certificates.check(self.certificate, X, y, matrix=matrix, decide=decide)
+
+    def _pair_test(self, adversary: Adversary, X: Any) -> Callable[[int, int], bool]:
+        """Return the adversary's own slow test of two examples, pairs that it leaves open counted as they were."""
+        data = adversary.as_data(X, self.n_examples)
+
+        def decide(u: int, v: int) -> bool:
+            conflict = adversary.conflict(data[u], data[v], index=np.array([u, v], dtype=np.intp))
+            return self._open_conflict if conflict is None else conflict
+
+        return decide
 
     # In and out.
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the floor with its certificate to an .npz file (no pickles; written whole or not at all).
 
-        The arrays are those of the certificate, with ``degrees``, ``weights_exact`` and ``seconds``; the data is not
-        part of the file.
+        The arrays are those of the certificate, with ``degrees``, ``weights_exact`` and ``seconds``; if there are bounds,
+        those of the upper floor with ``upper_`` before their names.  The data is not part of the file.
         """
+        arrays = self._arrays()
+        if self._upper is not None:
+            arrays |= {f"upper_{name}": part for name, part in self._upper._arrays().items()}
+        write_arrays(path, _FORMAT, **arrays)
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         arrays = self.certificate.arrays()
         arrays["degrees"] = self._degrees
         arrays["weights_exact"] = np.array(self.weights_exact)
         arrays["seconds"] = np.array(json.dumps(self.seconds))
         arrays["counts"] = np.array([self._blocks.n_flows, self._blocks.n_searches], dtype=np.int64)
-        write_arrays(path, _FORMAT, **arrays)
+        return arrays
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Floor:
@@ -371,6 +441,13 @@ class Floor:
             If a part of the certificate is missing.
         """
         arrays = read_arrays(path, _FORMAT)
+        upper = {name.removeprefix("upper_"): part for name, part in arrays.items() if name.startswith("upper_")}
+        return cls._from_arrays(arrays, None if not upper else cls._from_arrays(upper, None, open_conflict=True))
+
+    @classmethod
+    def _from_arrays(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], upper: Floor | None, *, open_conflict: bool = False
+    ) -> Floor:
         c = certificates.Certificate.from_arrays(arrays)
         certificates.check_shapes(c)
         degrees, counts = arrays.get("degrees"), arrays.get("counts")
@@ -379,6 +456,8 @@ class Floor:
         if counts is None or counts.dtype != np.int64 or counts.shape != (2,):
             raise ValueError(must("path", "a floor with the counts of its solver", "a file without"))
         seconds = json.loads(str(arrays["seconds"][()])) if "seconds" in arrays else {}
+        if not isinstance(seconds, dict):
+            raise ValueError(must("path", "a floor with the seconds of each stage", "a file with something else"))
         left, right = np.flatnonzero(c.codes == 0), np.flatnonzero(c.codes == 1)
         place = np.empty(len(c.codes), dtype=np.int32)
         place[left] = np.arange(len(left))
@@ -404,6 +483,8 @@ class Floor:
             degrees=degrees,
             adversary=c.adversary,
             seconds=seconds,
+            upper=upper,
+            open_conflict=open_conflict,
         )
 
     def summary(self) -> dict[str, Any]:
@@ -413,7 +494,7 @@ class Floor:
             "cross_entropy": self.cross_entropy,
             "zero_one": self.zero_one,
             "brier": self.brier,
-            "classes": [self._plain(label) for label in self.classes],
+            "classes": [self.plain(label) for label in self.classes],
             "n_examples": self.n_examples,
             "n_per_class": [int(np.count_nonzero(self._codes == code)) for code in (0, 1)],
             "n_edges": self.n_edges,
@@ -450,7 +531,17 @@ class Floor:
         return f"<table><caption>Smallest robust loss of any classifier</caption>{cells}</table>"
 
     def _adversary_text(self) -> Any:
-        return self._adversary if self._adversary.get("name") == "precomputed" else from_config(self._adversary)
+        if self._data is not None:
+            return self._data[2]
+        try:
+            return from_config(self._adversary)
+        except ValueError:  # made of a matrix or a function
+            return self._adversary
+
+
+def _but_digest(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the digest of a matrix: it may come in another type, and its entries are checked one by one."""
+    return {key: value for key, value in config.items() if key != "sha256"}
 
 
 def floor(
@@ -510,21 +601,63 @@ def floor(
     data = adversary.as_data(X, len(codes))
     weights = as_integers(sample_weight, len(codes))
     began = time.perf_counter()
-    graph = conflicts.build(adversary, data, codes, progress=progress)
+    graph, wider = conflicts.build_bounds(adversary, data, codes, progress=progress)
     built = time.perf_counter()
-    return _solved(graph, classes, codes, weights, adversary, (X, y, adversary), built - began, progress)
+
+    def solved(graph: conflicts.ConflictGraph, upper: Floor | None, open_conflict: bool) -> Floor:
+        return solve_floor(
+            graph,
+            classes,
+            codes,
+            weights,
+            adversary,
+            data=(X, y, adversary),
+            seconds={"graph": built - began},
+            progress=progress,
+            upper=upper,
+            open_conflict=open_conflict,
+        )
+
+    return solved(graph, None if wider is None else solved(wider, None, True), False)
 
 
-def _solved(
+def solve_floor(
     graph: conflicts.ConflictGraph,
     classes: npt.NDArray[Any],
     codes: npt.NDArray[np.intp],
     weights: IntegerWeights,
     adversary: Adversary,
+    *,
     data: tuple[Any, Any, Adversary],
-    graph_seconds: float,
-    progress: Progress | None,
+    seconds: Mapping[str, float],
+    progress: Progress | None = None,
+    upper: Floor | None = None,
+    open_conflict: bool = False,
 ) -> Floor:
+    """Solve a conflict graph that is already there; what `floor` and `lossfloor.curve` share.
+
+    Parameters
+    ----------
+    graph : ConflictGraph
+    classes : ndarray, shape (2,)
+    codes : ndarray of intp, shape (n,)
+        0 or 1, the class of each example.
+    weights : IntegerWeights
+    adversary : Adversary
+    data : tuple
+        X and y as the user gave them, and the adversary, for `Floor.verify`.
+    seconds : mapping
+        What earlier stages took.
+    progress : callable, optional
+    upper : Floor, optional
+        The floor of all possible conflicts, if some pairs stayed open and `graph` has the sure ones only.
+    open_conflict : bool, default False
+        Whether `graph` has the pairs that stayed open.
+
+    Returns
+    -------
+    Floor
+    """
     began = time.perf_counter()
     left, right = np.flatnonzero(codes == 0), np.flatnonzero(codes == 1)
     blocks = solvers.solve(graph, weights.values[left], weights.values[right], progress=progress)
@@ -543,6 +676,8 @@ def _solved(
         flow_edges=flow_edges,
         degrees=degrees,
         adversary=adversary.config(),
-        seconds={"graph": graph_seconds, "solve": solved - began},
+        seconds={**seconds, "solve": solved - began},
         data=data,
+        upper=upper,
+        open_conflict=open_conflict,
     )

@@ -96,7 +96,7 @@ def _exact_integers(distinct: npt.NDArray[Any]) -> list[int] | None:
     """Return integers in the same proportion, or None where the weights are no rationals of small denominator."""
     rationals: list[Fraction] = []
     denominator = 1
-    for weight in (distinct if distinct.dtype.kind in "iu" else map(str, distinct)):
+    for weight in distinct if distinct.dtype.kind in "iu" else map(str, distinct):
         # str of a numpy scalar is its shortest decimal: a float32 of 0.1 is one tenth too.
         weight = int(weight) if distinct.dtype.kind in "iu" else float(weight)
         rational = Fraction(weight).limit_denominator(_SMALL_DENOMINATOR)

@@ -48,6 +48,10 @@ struct Twins {
 Twins twins(const BitGraph& graph);
 Twins twins(const ListGraph& graph);
 
+// bits[u * words + w]: bit c tells whether levels[u * columns + 64 w + c] <= level.
+void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, std::uint8_t level, int threads,
+                 std::uint64_t* bits);
+
 // Lists of the set bits of `rows` rows: appends to targets, and the number of each row to counts.
 void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words,
                      std::vector<std::int32_t>& targets, std::vector<std::int64_t>& counts);

@@ -78,6 +78,11 @@ struct Kernels {
   // m = left_rest * right_rest[c] + tolerance, `within` where s > m, `doubtful` where |s| <= m.
   StripOutcome (*filter_f32)(const float* products, float left_offset, const float* right_offset, float left_rest,
                              const float* right_rest, float tolerance);
+  // Bits of the bytes that are at most `limit`.
+  std::uint64_t (*at_most_u8)(const std::uint8_t* bytes, std::uint8_t limit);
+  // How many bits are set in some words; and the same word by word, added to `counts`.
+  std::int64_t (*count_bits)(const std::uint64_t* words, std::size_t count);
+  void (*add_bit_counts)(const std::uint64_t* words, std::size_t count, std::int64_t* counts);
 };
 
 // The table for this processor. `portable` asks for the one without wider instructions (for tests).

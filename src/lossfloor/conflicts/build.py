@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lossfloor import _core
-from lossfloor.adversaries import Adversary, ListRows
+from lossfloor._validation import must
+from lossfloor.adversaries import Adversary, BitRows, ConflictRows, ListRows
 from lossfloor.conflicts.graph import ConflictGraph, prefers_lists
 
 #: Called as work goes on: name of the stage, how much is done, how much there is.
@@ -42,35 +43,102 @@ def build(
     ConflictGraph
         Left vertices are the examples of the first class, in their order, right ones those of the second.  Dense
         graphs are stored as bits, sparse ones as lists; never is there a matrix of distances.
+
+    Raises
+    ------
+    ValueError
+        If the adversary leaves pairs open: see `build_bounds`.
+    """
+    graph, wider = build_bounds(adversary, data, codes, progress=progress)
+    if wider is not None:
+        n_open = wider.n_edges - graph.n_edges
+        raise ValueError(must("adversary", "one that decides every pair of this data", f"{n_open} pairs left open"))
+    return graph
+
+
+def build_bounds(
+    adversary: Adversary,
+    data: Any,
+    codes: npt.NDArray[np.intp],
+    *,
+    progress: Progress | None = None,
+) -> tuple[ConflictGraph, ConflictGraph | None]:
+    """Find the conflicts that are sure, and all that are possible if some pairs stay open; arguments as for `build`.
+
+    Returns
+    -------
+    sure : ConflictGraph
+    possible : ConflictGraph or None
+        The sure conflicts and those that are perhaps there; None if no pair is open.
     """
     left, right = np.flatnonzero(codes == 0), np.flatnonzero(codes == 1)
-    pieces: list[npt.NDArray[np.uint64] | _Lists] = []
+    perhaps: list[ConflictRows] = []
+
+    def sure_rows() -> Iterator[ConflictRows]:
+        for rows in adversary.conflicts(data[left], data[right], index_a=left, index_b=right):
+            perhaps.append(_only_perhaps(rows))
+            yield rows._replace(perhaps=None)
+
+    graph = gather(sure_rows(), len(left), len(right), progress=progress)
+    if not any(len(rows.targets) if isinstance(rows, ListRows) else rows.bits.any() for rows in perhaps):
+        return graph, None
+    return graph, graph | gather(perhaps, len(left), len(right))
+
+
+def _only_perhaps(rows: ConflictRows) -> ConflictRows:
+    """Return the conflicts that are perhaps there as a piece of their own."""
+    if isinstance(rows, BitRows) and rows.perhaps is not None:
+        return BitRows(rows.start, rows.stop, rows.perhaps)
+    targets, counts = np.empty(0, dtype=np.int32), np.zeros(rows.stop - rows.start, dtype=np.int64)
+    if isinstance(rows, ListRows) and rows.perhaps is not None:
+        targets, counts = rows.perhaps
+    return ListRows(rows.start, rows.stop, targets, counts)
+
+
+def gather(
+    pieces: Iterable[ConflictRows], n_left: int, n_right: int, *, progress: Progress | None = None
+) -> ConflictGraph:
+    """Put the rows of a graph together, in the form that suits their number.
+
+    Parameters
+    ----------
+    pieces : iterable of BitRows and ListRows
+        Successive rows.
+    n_left, n_right : int
+    progress : callable, optional
+        Called with ("conflicts", rows done, rows in all).
+
+    Returns
+    -------
+    ConflictGraph
+    """
+    kept: list[npt.NDArray[np.uint64] | _Lists] = []
     n_edges = 0
-    for rows in adversary.conflicts(data[left], data[right], index_a=left, index_b=right):
+    for rows in pieces:
+        if rows.perhaps is not None:
+            raise ValueError(must("pieces", "rows that leave no pair open", "pairs that conflict perhaps"))
         if isinstance(rows, ListRows):
             count = len(rows.targets)
-            pieces.append((rows.targets, rows.counts))
+            kept.append((rows.targets, rows.counts))
         else:
             count = int(np.bitwise_count(rows.bits).sum(dtype=np.int64))
             # Each piece waits in its smaller form, so that a huge sparse graph never exists as bits.
-            few = prefers_lists(count, rows.stop - rows.start, len(right))
-            pieces.append(_core.set_bits(rows.bits) if few else rows.bits)
+            few = prefers_lists(count, rows.stop - rows.start, n_right)
+            kept.append(_core.set_bits(rows.bits) if few else rows.bits)
         n_edges += count
         if progress is not None:
-            progress("conflicts", rows.stop, len(left))
-    if prefers_lists(n_edges, len(left), len(right)):
-        lists = [piece if isinstance(piece, tuple) else _core.set_bits(piece) for piece in pieces]
+            progress("conflicts", rows.stop, n_left)
+    if prefers_lists(n_edges, n_left, n_right):
+        lists = [piece if isinstance(piece, tuple) else _core.set_bits(piece) for piece in kept]
         offsets = np.concatenate([[0], *(counts for _, counts in lists)]).cumsum(dtype=np.int64)
         targets = np.concatenate([targets for targets, _ in lists])
-        return ConflictGraph.from_lists(offsets, targets, len(right))
-    words = (len(right) + 63) // 64
-    parts = [piece if not isinstance(piece, tuple) else _as_bits(*piece, words) for piece in pieces]
-    return ConflictGraph.from_bits(parts[0] if len(parts) == 1 else np.concatenate(parts), len(right))
+        return ConflictGraph.from_lists(offsets, targets, n_right)
+    words = (n_right + 63) // 64
+    parts = [piece if not isinstance(piece, tuple) else _as_bits(*piece, words) for piece in kept]
+    return ConflictGraph.from_bits(parts[0] if len(parts) == 1 else np.concatenate(parts), n_right)
 
 
-def _as_bits(
-    targets: npt.NDArray[np.int32], counts: npt.NDArray[np.int64], words: int
-) -> npt.NDArray[np.uint64]:
+def _as_bits(targets: npt.NDArray[np.int32], counts: npt.NDArray[np.int64], words: int) -> npt.NDArray[np.uint64]:
     bits = np.zeros((len(counts), words), dtype=np.uint64)
     rows = np.repeat(np.arange(len(counts)), counts)
     np.bitwise_or.at(bits, (rows, targets >> 6), np.uint64(1) << (targets & 63).astype(np.uint64))

@@ -70,7 +70,9 @@ class ConflictGraph:
         if bits.ndim != 2 or bits.dtype != np.uint64 or bits.shape[1] != (n_right + 63) // 64:
             raise ValueError(
                 must(
-                    "bits", f"uint64 of shape (n_left, {(n_right + 63) // 64})", f"{bits.dtype} of shape {bits.shape}"
+                    "bits",
+                    f"uint64 of shape (n_left, {(n_right + 63) // 64})",
+                    f"{bits.dtype} of shape {bits.shape}",
                 )
             )
         if n_right % 64 and np.any(bits[:, -1] >> np.uint64(n_right % 64)):
@@ -82,9 +84,7 @@ class ConflictGraph:
         return graph
 
     @classmethod
-    def from_lists(
-        cls, offsets: npt.NDArray[np.int64], targets: npt.NDArray[np.int32], n_right: int
-    ) -> ConflictGraph:
+    def from_lists(cls, offsets: npt.NDArray[np.int64], targets: npt.NDArray[np.int32], n_right: int) -> ConflictGraph:
         """Make a graph of adjacency lists (the arrays of a CSR matrix).
 
         Parameters
@@ -106,7 +106,7 @@ class ConflictGraph:
             raise ValueError(must("offsets", f"from 0 to {len(targets)}, the number of targets", offsets[:3]))
         if np.any(np.diff(offsets) < 0):
             raise ValueError(must("offsets", "ascending", "a smaller number behind a larger one"))
-        if len(targets) and not (0 <= targets.min() and targets.max() < n_right):
+        if len(targets) and not (targets.min() >= 0 and targets.max() < n_right):
             raise ValueError(must("targets", f"between 0 and {n_right - 1}", [int(targets.min()), int(targets.max())]))
         inside = np.ones(len(targets), dtype=np.bool_)
         inside[offsets[:-1][offsets[:-1] < len(targets)]] = False
@@ -146,14 +146,19 @@ class ConflictGraph:
         graph = cls.from_lists(csr.indptr.astype(np.int64), csr.indices.astype(np.int32), n_right)
         return graph if prefers_lists(graph.n_edges, n_left, n_right) else graph.as_bits()
 
+    def with_edges(self, edges: npt.NDArray[np.intp]) -> ConflictGraph:
+        """Return the graph with some conflicts more, shape (k, 2)."""
+        if self._bits is not None:
+            return ConflictGraph.from_bits(_with_bits(self._bits, edges), self.n_right)
+        every = np.concatenate([self.edges(), edges.astype(np.int64)])
+        return ConflictGraph.from_edges(every, n_left=self.n_left, n_right=self.n_right)
+
     def as_bits(self) -> ConflictGraph:
         """Return the same graph stored as bits."""
         if self._bits is not None:
             return self
-        rows, columns = self.edges().T
-        bits = np.zeros((self.n_left, (self.n_right + 63) // 64), dtype=np.uint64)
-        np.bitwise_or.at(bits, (rows, columns >> 6), np.uint64(1) << (columns & 63).astype(np.uint64))
-        return ConflictGraph.from_bits(bits, self.n_right)
+        empty = np.zeros((self.n_left, (self.n_right + 63) // 64), dtype=np.uint64)
+        return ConflictGraph.from_bits(_with_bits(empty, self.edges()), self.n_right)
 
     def as_lists(self) -> ConflictGraph:
         """Return the same graph stored as lists."""
@@ -224,7 +229,7 @@ class ConflictGraph:
         return int(np.count_nonzero(self.left_degrees == 0) + np.count_nonzero(self.right_degrees == 0))
 
     def components(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], int]:
-        """Number the connected components.
+        """Return the connected components, numbered.
 
         Returns
         -------
@@ -253,15 +258,24 @@ class ConflictGraph:
     def to_csr(self) -> Any:
         """Return the graph as a ``scipy.sparse.csr_array`` of bool, shape (n_left, n_right)."""
         offsets, targets = self.as_lists()._expect_lists()
-        return sparse.csr_array((np.ones(len(targets), dtype=np.bool_), targets, offsets), shape=(self.n_left, self.n_right))
+        return sparse.csr_array(
+            (np.ones(len(targets), dtype=np.bool_), targets, offsets), shape=(self.n_left, self.n_right)
+        )
+
+    def __or__(self, other: ConflictGraph) -> ConflictGraph:
+        """Return the graph of the conflicts of either of two graphs on the same vertices."""
+        if self.bits is not None and other.bits is not None:
+            return ConflictGraph.from_bits(self.bits | other.bits, self.n_right)
+        return ConflictGraph.from_matrix(self.to_csr() + other.to_csr())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ConflictGraph):
             return NotImplemented
         if (self.n_left, self.n_right, self.n_edges) != (other.n_left, other.n_right, other.n_edges):
             return False
-        mine, others = self.as_lists()._expect_lists(), other.as_lists()._expect_lists()
-        return all(np.array_equal(a, b) for a, b in zip(mine, others, strict=True))
+        offsets, targets = self.as_lists()._expect_lists()
+        other_offsets, other_targets = other.as_lists()._expect_lists()
+        return np.array_equal(offsets, other_offsets) and np.array_equal(targets, other_targets)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -304,6 +318,14 @@ class ConflictGraph:
         if graph.n_left != size[0]:
             raise ValueError(must("path", f"a conflict graph of {size[0]} left vertices", graph.n_left))
         return graph
+
+
+def _with_bits(bits: npt.NDArray[np.uint64], edges: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """Return a copy of packed bits with those of some pairs set."""
+    result = bits.copy()
+    rows, columns = edges[:, 0], edges[:, 1]
+    np.bitwise_or.at(result, (rows, columns >> 6), np.uint64(1) << (columns & 63).astype(np.uint64))
+    return result
 
 
 _TOKEN = object()

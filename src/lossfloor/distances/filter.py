@@ -1,4 +1,4 @@
-"""The projection filter for Euclidean distances: most pairs are decided in a few dimensions, the rest from all features.
+"""The projection filter for Euclidean distances: a few dimensions decide most pairs, all features the rest.
 
 Let P have k orthonormal columns and let q be the length of what is left of an example outside their span.  Then
 
@@ -14,7 +14,8 @@ Rounding (u = 2^-24, the filter runs in single precision):
   most ``2 kappa (2 + kappa) (|x|^2 + |y|^2)`` in the squared distance (0 for integers below 2^24).
 - The basis is orthonormal up to ``delta`` (its Gram matrix is compared with the identity), a coordinate is a sum of d
   products: the computed projection is off by at most ``e |x|`` with ``e = sqrt(k) gamma_{d+8} + delta``.
-- So the product of two projections is off by ``(gamma_{k+9} + 2 e + e^2) |x| |y|`` and q^2 by ``(2 e + 2 e^2) |x|^2``.  By
+- So the product of two projections is off by ``(gamma_{k+9} + 2 e + e^2) |x| |y|`` and q^2 by
+  ``(2 e + 2 e^2) |x|^2``.  By
   Cauchy-Schwarz ``q_x q_y + c |x| |y| <= sqrt(q_x^2 + c |x|^2) sqrt(q_y^2 + c |y|^2)``: the error goes into the q.
 - What single precision does to h and to the sums is at most ``8 u`` times the largest sizes involved: the tolerance.
 """

@@ -204,7 +204,13 @@ def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type
     absolute = d * (2.0**-140 if dtype is np.float32 else 2.0**-1060)
     name = "float32 products" if dtype is np.float32 else "float64 products"
     return Route(
-        f"{name}, doubtful pairs decided again", "l2", sides[0], sides[1], _two_to(-exponent), relative, absolute
+        f"{name}, doubtful pairs decided again",
+        "l2",
+        sides[0],
+        sides[1],
+        _two_to(-exponent),
+        relative,
+        absolute,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor import exact
+from lossfloor import _core, exact
 from lossfloor.distances import routes
 from lossfloor.distances.filter import FilterRadii, Plan, PreparedFilter, ProjectionFilter
 from lossfloor.exact import Order
@@ -184,7 +184,7 @@ class PairSweep:
             if route.exact_keys and not isinstance(key, tuple):
                 limit = key.numerator // key.denominator
                 if rows.dtype in (np.uint8, np.int16):
-                    return strips.within(rows, min(limit, 2**62), threads), _NO_PAIRS  # type: ignore[union-attr,arg-type]
+                    return strips.within(rows, min(limit, 2**62), threads), _NO_PAIRS  # type: ignore[union-attr]
                 # Keys are whole numbers: a threshold half-way between two of them is as good as the true one.
                 middle = float(min(limit, 2**53)) + 0.5
                 lower = upper = middle
@@ -274,6 +274,8 @@ class PairSweep:
                 keys, roundings = np.einsum("ij,ij->i", steps, steps), d + 6.0
             else:
                 keys, roundings = (steps ** float(self.order)).sum(axis=1), d + 2 * float(self.order) + 8.0
+            if self.route.exact_keys:  # whole numbers below 2^53
+                return keys, keys
             margin = keys * (1.01 * routes.gamma(roundings, 2.0**-53)) + d * 2.0**-1060
             for side in (a, b):
                 if side.dtype.kind in "iu" and side.dtype.itemsize == 8:
@@ -284,6 +286,84 @@ class PairSweep:
         """Tell whether left example `i` and right example `j` are at most `radius` apart, in exact arithmetic."""
         steps, exponent = exact.differences(self.left[i], self.right[j])
         return exact.norm_at_most(steps, exponent, self.order, radius)
+
+    def key(self, i: int, j: int) -> Fraction:
+        """Return the exact distance of a pair to the power that makes it rational.
+
+        The distance itself for l1 and linf, its p-th power for an integer p; for other orders the distance to the
+        p-th power rounded to a rational within 2**-128 of it.
+        """
+        steps, exponent = exact.differences(self.left[i], self.right[j])
+        if self.order is None:
+            return max(steps, default=0) * exact.power_of_two(exponent)
+        if self.order.denominator == 1:
+            p = self.order.numerator
+            return Fraction(sum(step**p for step in steps)) * exact.power_of_two(exponent) ** p
+        return sum((exact.power_near(step * exact.power_of_two(exponent), self.order) for step in steps), Fraction(0))
+
+    def distance_of_key(self, key: Fraction) -> float:
+        """Return the distance that belongs to a key, as the nearest double or one next to it."""
+        if self.order in (1, None):
+            return float(key)
+        if self.order == 2:
+            shift = max(0, 60 + key.denominator.bit_length() - key.numerator.bit_length()) // 2 + 60
+            return float(Fraction(math.isqrt((key.numerator << (2 * shift)) // key.denominator), 1 << shift))
+        return math.pow(float(key), 1.0 / float(self.order))
+
+    def nearest(self) -> tuple[int, int, Fraction]:
+        """Find a pair at the smallest distance.
+
+        Returns
+        -------
+        i, j : int
+            Positions of the left and of the right example; of several pairs at the smallest distance the first.
+        key : Fraction
+            See `key`.
+
+        Notes
+        -----
+        A pruned search: among some of the pairs that are left the nearest is found exactly, and a pass over all pairs
+        leaves those that are not farther, until few are left.  Passes with almost no pair in reach are quick.
+        """
+        n, m = self.shape
+        rows = np.linspace(0, n - 1, min(n, 64)).astype(np.intp)
+        columns = np.linspace(0, m - 1, min(m, 64)).astype(np.intp)
+        pairs = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+        while True:
+            _, _, key = self.nearest_of(pairs)
+            radius = self._radius_at_least(key)
+            pairs = np.concatenate(
+                [_pairs_of(start, bits) for start, _, bits in self.within(Radii((radius,), (Fraction(0),)))]
+            )
+            some = pairs[np.linspace(0, len(pairs) - 1, min(len(pairs), _PAIRS_AT_ONCE)).astype(np.intp)]
+            # Few pairs, or many at what may well be the smallest distance: look at all of them.
+            if len(some) == len(pairs) or self.nearest_of(some)[2] == key:
+                return self.nearest_of(pairs)
+            pairs = some
+
+    def _bounds_in_pieces(self, pairs: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        pieces = [
+            self._key_bounds(piece[:, 0], piece[:, 1])
+            for piece in np.array_split(pairs, max(1, -(-len(pairs) // _PAIRS_AT_ONCE)))
+        ]
+        return np.concatenate([low for low, _ in pieces]), np.concatenate([high for _, high in pieces])
+
+    def nearest_of(self, pairs: npt.NDArray[np.intp]) -> tuple[int, int, Fraction]:
+        """Find the nearest of some pairs, shape (k, 2) with k > 0, in ascending order; see `nearest`."""
+        low, high = self._bounds_in_pieces(pairs)
+        candidates = pairs[low <= high.min()]
+        if self.route.exact_keys:
+            candidates = candidates[:1]  # the others have the same key
+        keyed = [(self.key(i, j), i, j) for i, j in candidates.tolist()]
+        key, i, j = min(keyed)
+        return i, j, key
+
+    def _radius_at_least(self, key: Fraction) -> Fraction:
+        """Return a rational radius that reaches pairs of this key, and hardly farther."""
+        if self.order in (1, None):
+            return key
+        distance = self.distance_of_key(key)
+        return Fraction(distance) * (1 + Fraction(1, 2**40)) + Fraction(1, 2**1000)
 
     def levels(self, thresholds: Sequence[Fraction]) -> Iterator[tuple[int, int, Levels]]:
         """Yield for successive rows the place of each distance among ascending thresholds.
@@ -310,9 +390,7 @@ class PairSweep:
                 levels[i, j] = bisect.bisect_left(thresholds, True, lo=int(levels[i, j]), key=within)
             yield start, stop, levels
 
-    def _levels(
-        self, start: int, stop: int, thresholds: Sequence[Fraction]
-    ) -> tuple[Levels, npt.NDArray[np.uint32]]:
+    def _levels(self, start: int, stop: int, thresholds: Sequence[Fraction]) -> tuple[Levels, npt.NDArray[np.uint32]]:
         route, strips, threads = self.route, self._strips, thread_count()
         rows = route.left[start:stop]
         keys = [self._scaled_key(threshold) for threshold in thresholds]
@@ -320,7 +398,7 @@ class PairSweep:
             limits = [key.numerator // key.denominator for key in keys if not isinstance(key, tuple)]
             if rows.dtype in (np.uint8, np.int16):
                 whole = np.array([min(limit, 2**31 - 1) for limit in limits], dtype=np.int32)
-                return strips.levels(rows, whole, threads), _NO_PAIRS  # type: ignore[union-attr,arg-type]
+                return strips.levels(rows, whole, threads), _NO_PAIRS  # type: ignore[union-attr]
             pairs = [(float(min(limit, 2**53)) + 0.5,) * 2 for limit in limits]
         else:
             pairs = [key if isinstance(key, tuple) else exact.bracket(key) for key in keys]
@@ -328,6 +406,13 @@ class PairSweep:
 
 
 _NO_PAIRS = np.empty((0, 2), dtype=np.uint32)
+
+
+def _pairs_of(start: int, bits: Bits) -> npt.NDArray[np.intp]:
+    """Return the pairs (left, right) of set bits."""
+    targets, counts = _core.set_bits(bits)
+    rows = np.repeat(np.arange(start, start + len(counts)), counts)
+    return np.stack([rows, targets.astype(np.intp)], axis=1)
 
 
 def _set_bits(bits: Bits, pairs: npt.NDArray[np.uint32]) -> None:
