@@ -1,0 +1,81 @@
+# Two commands matter: `make demo` and `make test`.  Both set up what they need, in the folder $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# What the extension is built from, and what a copy of the package consists of.
+NATIVE := pyproject.toml CMakeLists.txt $(shell find native -type f)
+SOURCES := $(NATIVE) $(shell find src -type f -name '*.py*' -not -name '*.pyc')
+
+# Files that say what $(VENV) holds: a copy of the package (for users), or a link to src (for development).
+MADE := $(VENV)/.made
+TOOLS := $(VENV)/.tools
+COPIED := $(VENV)/.copied
+LINKED := $(VENV)/.linked
+# Either of them can run the demo.
+INSTALLED := $(if $(wildcard $(LINKED)),$(LINKED),$(COPIED))
+
+.PHONY: help demo test test-all lint format bench clean
+
+help:
+	@echo "make demo      set up, and compute floors of scikit-learn's digits"
+	@echo "make test      set up, and run all checks and tests (a few minutes)"
+	@echo "make test-all  the same with the long tests"
+	@echo "make lint      ruff, mypy and the rules between modules"
+	@echo "make format    let ruff format the code"
+	@echo "make bench     run the benchmarks"
+	@echo "make clean     remove everything that these commands made"
+
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(COPIED): $(MADE) $(SOURCES) README.md
+	$(PIP) install .
+	@touch $@
+
+$(TOOLS): $(MADE) requirements/dev.txt
+	$(PIP) install -r requirements/dev.txt
+	@touch $@
+
+$(LINKED): $(TOOLS) $(NATIVE)
+	$(PIP) install --no-build-isolation --editable .
+	@rm -f $(COPIED)
+	@touch $@
+
+DIGITS := digits --classes 3 8
+
+demo: $(INSTALLED)
+	@mkdir -p demo
+	$(BIN)/lossfloor floor $(DIGITS) --l2 1 --save demo/floor.npz
+	$(BIN)/lossfloor verify demo/floor.npz --data $(DIGITS)
+	$(BIN)/lossfloor curve $(DIGITS) --l2 --eps-to 2 --points 11 --at cross_entropy=0.1 --plot demo/curve.png
+	@echo "The picture of the curve is demo/curve.png"
+
+test: lint
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: lint
+	$(BIN)/python -m pytest -q
+
+lint: $(LINKED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(TOOLS)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(LINKED)
+	$(BIN)/python -m pytest -q benchmarks
+
+clean:
+	rm -rf $(VENV) build dist demo
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,143 @@
+"""What the benchmarks share: data, interleaved timing, the scipy route of the paper."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import lossfloor as lf
+
+
+def fashion(n_per_class: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return Fashion-MNIST 3 against 7 as flat uint8 rows, the labels, and the unit."""
+    data = lf.load("fashion-mnist", classes=(3, 7), n_per_class=n_per_class)
+    return data.X.reshape(len(data.X), -1), data.y, int(data.unit)
+
+
+def yardstick(A: np.ndarray, B: np.ndarray) -> Callable[[], Any]:
+    """Return one float32 matrix product of the shape of the instance."""
+    left, right = A.astype(np.float32), B.astype(np.float32)
+    return lambda: left @ right.T
+
+
+def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    result = call()
+    return time.perf_counter() - began, result
+
+
+def ratio(ours: Callable[[], Any], theirs: Callable[[], Any], runs: int = 5) -> dict[str, Any]:
+    """Time two calls in turn; return the median of the ratios, the median seconds, and both answers."""
+    ours(), theirs()
+    ratios, a_seconds, b_seconds = [], [], []
+    for _ in range(runs):
+        b, their_answer = seconds_of(theirs)
+        a, our_answer = seconds_of(ours)
+        ratios.append(a / b)
+        a_seconds.append(a)
+        b_seconds.append(b)
+    return {
+        "ratio": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "seconds": statistics.median(a_seconds),
+        "other_seconds": statistics.median(b_seconds),
+        "runs": runs,
+        "answers": (our_answer, their_answer),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine that the figures belong to."""
+    model = platform.processor()
+    try:
+        with open("/proc/cpuinfo") as lines:
+            model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    versions = {name: __import__(name).__version__ for name in ("numpy", "scipy", "sklearn")}
+    return {
+        "processor": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "kernels": _kernels(),
+        "load": os.getloadavg()[0],
+        **versions,
+    }
+
+
+def _kernels() -> str:
+    from lossfloor import _core
+
+    return str(_core.StripsI16("l2", np.zeros((1, 1), dtype=np.int16)).kernel)
+
+
+def in_fresh_process(code: str, timeout: float | None = None) -> dict[str, float]:
+    """Run code in a new interpreter; return its wall seconds and how far its peak memory rose above `baseline()`."""
+    prelude = "import resource, time\ndef peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+    script = prelude + code + "\nprint(seconds, after - before)"
+    command = [sys.executable, "-c", script]
+    here = Path(__file__).parent
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=here, timeout=timeout)
+    seconds, megabytes = result.stdout.split()[-2:]
+    return {"seconds": float(seconds), "megabytes": float(megabytes)}
+
+
+def peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def scipy_route(conflicts: np.ndarray) -> tuple[float, int]:
+    """Solve as the paper describes: recursive max-flow by SciPy on dense capacities.
+
+    Parameters
+    ----------
+    conflicts : ndarray of bool, shape (n, m)
+
+    Returns
+    -------
+    cross_entropy : float
+        Nats, mean over the examples.
+    n_flows : int
+    """
+    from scipy import sparse
+    from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
+    total, n_flows = 0.0, 0
+    todo = [(np.arange(conflicts.shape[0]), np.arange(conflicts.shape[1]))]
+    while todo:
+        left, right = todo.pop()
+        a, b = len(left), len(right)
+        if a == 0 or b == 0:
+            continue
+        n_flows += 1
+        edges = conflicts[np.ix_(left, right)]
+        rows, columns = np.nonzero(edges)
+        source, sink = a + b, a + b + 1
+        tails = np.concatenate([np.full(a, source), rows, a + np.arange(b)])
+        heads = np.concatenate([np.arange(a), a + columns, np.full(b, sink)])
+        capacity = np.concatenate([np.full(a, b), np.full(len(rows), a * b), np.full(b, a)]).astype(np.int32)
+        network = sparse.csr_matrix((capacity, (tails, heads)), shape=(a + b + 2, a + b + 2))
+        flow = maximum_flow(network, source, sink, method="dinic")
+        if flow.flow_value == a * b:
+            total += a * np.log1p(b / a) + b * np.log1p(a / b)
+            continue
+        residual = network - flow.flow
+        residual.data[residual.data < 0] = 0
+        residual.eliminate_zeros()
+        reached = np.zeros(a + b + 2, dtype=bool)
+        reached[breadth_first_order(residual, source, return_predecessors=False)] = True
+        upper_left, upper_right = reached[:a], reached[a : a + b]
+        todo.append((left[upper_left], right[upper_right]))
+        todo.append((left[~upper_left], right[~upper_right]))
+    return total / sum(conflicts.shape), n_flows

@@ -1,0 +1,190 @@
+"""The options that several commands share, and what they are turned into."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import lossfloor as lf
+from lossfloor.cli._errors import UsageError
+
+if TYPE_CHECKING:
+    from lossfloor.adversaries import NormBall
+    from lossfloor.datasets import Dataset
+
+_DATA = "Data"
+_ADVERSARY = "Adversary"
+_OUTPUT = "Output"
+
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A data set by name, or a file or folder: IDX, .npz, .csv, .parquet, CIFAR, a folder of images "
+        "a class. `lossfloor info` lists the names.",
+        show_default=False,
+    ),
+]
+Classes = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--classes",
+        metavar="A B",
+        help="The two classes, by label or by name. Needed if there are more.",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+NPerClass = Annotated[
+    int | None,
+    typer.Option(
+        "--n-per-class",
+        metavar="N",
+        help="Take the first N examples of each class, in the order of the file; all by default.",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+Split = Annotated[
+    str,
+    typer.Option("--split", metavar="SPLIT", help="Part of a divided set: train, test or all.", rich_help_panel=_DATA),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where a set known by name lies, if not at a usual place (LOSSFLOOR_DATA, ./data, ...).",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="COLUMN",
+        help="For tables: name or position of the column of labels. For CIFAR-100: fine or coarse.",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+Unit = Annotated[
+    str | None,
+    typer.Option(
+        "--unit",
+        metavar="U",
+        help="How many units of the data make one unit of eps. By default 255 for images of bytes, 16 for "
+        "digits, else 1. Nothing is rescaled.",
+        rich_help_panel=_ADVERSARY,
+        show_default=False,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON, and nothing else, on standard output.", rich_help_panel=_OUTPUT),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="No progress and no remarks on standard error.", rich_help_panel=_OUTPUT),
+]
+
+
+def output_option(flag: str, metavar: str, what: str) -> Any:
+    """Make an option that says what comes out or where to."""
+    return typer.Option(flag, metavar=metavar, help=what, rich_help_panel=_OUTPUT, show_default=False)
+
+
+def adversary_option(flag: str, metavar: str | None, what: str) -> Any:
+    """Make an option that describes the adversary."""
+    return typer.Option(flag, metavar=metavar, help=what, rich_help_panel=_ADVERSARY, show_default=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """Which examples: the arguments of `lossfloor.load`, as the command line gives them."""
+
+    name_or_path: str
+    classes: tuple[str, str] | None = None
+    n_per_class: int | None = None
+    split: str = "train"
+    data_dir: Path | None = None
+    label: str | None = None
+    unit: str | None = None
+
+    def load(self) -> Dataset:
+        """Load the examples of all classes asked for."""
+        arguments = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return lf.load(arguments.pop("name_or_path"), **arguments)
+
+    def load_two_classes(self) -> Dataset:
+        """Load the examples; complain unless they are of two classes."""
+        data = self.load()
+        labels = list(data.counts)
+        if len(labels) != 2:
+            some = ", ".join(map(str, labels[:10])) + (", ..." if len(labels) > 10 else "")
+            raise UsageError(f"{data.name} has {len(labels)} classes ({some}): choose two with --classes A B")
+        return data
+
+
+def one_norm(**options: Any) -> str:
+    """Return the name of the one norm option that was given."""
+    given = [name for name, value in options.items() if value is not None and value is not False]
+    if len(given) != 1:
+        got = " and ".join(f"--{name}" for name in given) or "none"
+        raise UsageError(f"give exactly one of --l2, --l1, --linf and --lp, got {got}")
+    return given[0]
+
+
+def adversary_maker(
+    *, l1: str | None, l2: str | None, linf: str | None, lp: tuple[str, str] | None
+) -> Callable[[Any], NormBall]:
+    """Check the options of the adversary; return what makes it once the unit is known."""
+    norm = one_norm(l1=l1, l2=l2, linf=linf, lp=lp)
+
+    def make(unit: Any) -> NormBall:
+        if lp is not None:
+            return lf.Lp(as_order(lp[0]), lp[1], unit=unit)
+        families: dict[str, Callable[..., NormBall]] = {"l1": lf.L1, "l2": lf.L2, "linf": lf.Linf}
+        return families[norm]({"l1": l1, "l2": l2, "linf": linf}[norm], unit=unit)
+
+    make(1)  # a wrong eps is told before any file is read
+    return make
+
+
+def as_order(p: str) -> str | float:
+    """Read the p of a norm; "inf" is the maximum norm."""
+    return float("inf") if p.strip().casefold() in ("inf", "infinity") else p
+
+
+def pairs_of(flag: str, values: Sequence[str]) -> dict[str, str]:
+    """Read options of the form NAME=VALUE."""
+    pairs: dict[str, str] = {}
+    for value in values:
+        name, sign, number = value.rpartition("=")
+        if not (name and sign and number):
+            raise UsageError(f"{flag} must be of the form NAME=VALUE, got {value!r}")
+        if name in pairs:
+            raise UsageError(f"{flag} names {name!r} twice")
+        pairs[name] = number
+    return pairs
+
+
+def check_outputs(**paths: Path | None) -> None:
+    """Complain, before any work, of files that cannot be written."""
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        if path is None:
+            continue
+        flag = "--" + name.replace("_", "-")
+        if path.is_dir():
+            raise UsageError(f"{flag} must be a file, got the folder {path}")
+        if not path.parent.is_dir():
+            raise UsageError(f"{flag} must be in a folder that exists, got {path}")
+        twin = seen.setdefault(path.absolute(), flag)
+        if twin != flag:
+            raise UsageError(f"{twin} and {flag} must be different files, got {path} for both")

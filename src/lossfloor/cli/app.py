@@ -1,0 +1,62 @@
+"""The application: its commands, and what it does with their errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import lossfloor as lf
+from lossfloor.cli import curve, floor, info, verify
+from lossfloor.cli._errors import exit_status, message
+
+
+class _Commands(TyperGroup):
+    """The commands; an error of the user is told in a line and ends in a documented exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            status = exit_status(error)
+            if status is None:
+                raise
+            typer.secho(f"lossfloor: {message(error)}", err=True, fg=typer.colors.RED)
+            raise typer.Exit(status) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="lossfloor",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lossfloor {lf.__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="Exit status: [bold]0[/bold] fine, [bold]1[/bold] it could not be computed or a proof was "
+    "rejected, [bold]2[/bold] the arguments or the data do not fit, [bold]130[/bold] Ctrl-C."
+)
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Compute the smallest robust loss that any classifier can have on your data, with a proof.
+
+    Begin with: [bold]lossfloor floor digits --classes 3 8 --l2 1[/bold]
+    """
+
+
+for _command in (floor, curve, verify, info):
+    app.command(_command.__name__.rpartition(".")[2], epilog=_command.EPILOG)(_command.command)

@@ -1,0 +1,194 @@
+"""``lossfloor curve``: the floor over a grid of eps."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import lossfloor as lf
+from lossfloor.cli import _options as opt
+from lossfloor.cli import _output as out
+from lossfloor.cli._errors import UsageError
+
+if TYPE_CHECKING:
+    from lossfloor.curves import Curve
+    from lossfloor.datasets import Dataset
+
+EPILOG = """[bold]Examples[/bold]
+
+lossfloor curve digits --classes 3 8 --l2 --eps-to 2 --plot curve.png
+
+lossfloor curve fashion-mnist --classes 3 7 --n-per-class 5000 --l2 --eps-to 8 --points 41 --csv curve.csv
+
+lossfloor curve digits --classes 3 8 --linf --eps 0.1 --eps 0.2 --at cross_entropy=0.1 --json"""
+
+#: Losses that a curve has by itself; others are computed when asked for.
+_OWN = ("cross_entropy", "zero_one", "brier")
+
+
+def command(
+    data: opt.DataArgument,
+    classes: opt.Classes = None,
+    n_per_class: opt.NPerClass = None,
+    split: opt.Split = "train",
+    data_dir: opt.DataDir = None,
+    label: opt.Label = None,
+    l2: Annotated[bool, opt.adversary_option("--l2", None, "Euclidean distance.")] = False,
+    l1: Annotated[bool, opt.adversary_option("--l1", None, "Sum of absolute changes.")] = False,
+    linf: Annotated[bool, opt.adversary_option("--linf", None, "Largest absolute change of a feature.")] = False,
+    lp: Annotated[str | None, opt.adversary_option("--lp", "P", "The norm of order P >= 1.")] = None,
+    eps_from: Annotated[
+        str | None, opt.adversary_option("--eps-from", "EPS", "Smallest eps of an even grid; 0 by default.")
+    ] = None,
+    eps_to: Annotated[str | None, opt.adversary_option("--eps-to", "EPS", "Largest eps of an even grid.")] = None,
+    points: Annotated[
+        int | None, opt.adversary_option("--points", "N", "Number of eps in the grid; 41 by default.")
+    ] = None,
+    eps: Annotated[
+        list[str] | None,
+        opt.adversary_option("--eps", "EPS", "An eps, instead of a grid; can be given again."),
+    ] = None,
+    unit: opt.Unit = None,
+    at: Annotated[
+        list[str] | None,
+        opt.output_option(
+            "--at",
+            "LOSS=VALUE",
+            "Tell the exact eps, within the grid, at which a loss is reached; can be given again.",
+        ),
+    ] = None,
+    csv: Annotated[Path | None, opt.output_option("--csv", "FILE", "Write the curve as a table.")] = None,
+    plot: Annotated[Path | None, opt.output_option("--plot", "FILE", "Draw the curve (.png, .svg or .pdf).")] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="Draw light on dark.", rich_help_panel="Output")] = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Compute the floor over a grid of eps; the pairwise work is done once for all of them.
+
+    Each eps is an exact number: a grid from 0 to 8 with 41 points has 4.6, not the binary number beside it.
+    """
+    family = {"l1": "L1", "l2": "L2", "linf": "Linf", "lp": "Lp"}[opt.one_norm(l1=l1, l2=l2, linf=linf, lp=lp)]
+    order = None if lp is None else opt.as_order(lp)
+    if order is not None:
+        lf.Lp(order, 0)  # a wrong order is told before any file is read
+    grid = _grid(eps, eps_from, eps_to, points)
+    targets = _targets(at)
+    _check_plot(plot, dark)
+    opt.check_outputs(csv=csv, plot=plot)
+    examples = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit).load_two_classes()
+    from lossfloor.curves import curve
+
+    with out.progress_bars(quiet=quiet) as progress:
+        result = curve(
+            examples.X,
+            examples.y,
+            getattr(lf, family),
+            eps=grid,
+            unit=examples.unit,
+            p=order,
+            progress=progress,
+        )
+        reached = {name: _eps_at(result, name, value) for name, value in targets.items()}
+    if csv is not None:
+        result.to_csv(csv)
+    if plot is not None:
+        from lossfloor.plotting import plot_curve, save_figure
+
+        save_figure(plot_curve(result, dark=dark), plot)
+    if json:
+        out.print_json(_as_json(result, examples, targets, reached))
+    else:
+        norm = f"{family}(p={lp})" if lp is not None else family
+        _print(result, examples, norm, targets, reached)
+
+
+def _grid(eps: list[str] | None, eps_from: str | None, eps_to: str | None, points: int | None) -> list[Fraction]:
+    from lossfloor._validation import as_fraction
+
+    if eps:
+        if eps_from is not None or eps_to is not None or points is not None:
+            raise UsageError("--eps says each eps itself: leave out --eps-from, --eps-to and --points")
+        grid = sorted({as_fraction("--eps", value) for value in eps})
+    else:
+        if eps_to is None:
+            raise UsageError("say which eps: --eps-to, with --eps-from and --points, or else --eps")
+        low = as_fraction("--eps-from", "0" if eps_from is None else eps_from)
+        high = as_fraction("--eps-to", eps_to)
+        count = 41 if points is None else points
+        if count < 2:
+            raise UsageError(f"--points must be at least 2, got {count}")
+        if high <= low:
+            raise UsageError(f"--eps-to must be more than --eps-from, got {eps_to}")
+        grid = [low + (high - low) * i / (count - 1) for i in range(count)]
+    if grid[0] < 0:
+        raise UsageError(f"every eps must be at least 0, got {float(grid[0])}")
+    return grid
+
+
+def _targets(given: list[str] | None) -> dict[str, Fraction]:
+    from lossfloor._validation import as_fraction
+
+    targets = {}
+    for name, value in opt.pairs_of("--at", given or []).items():
+        targets[lf.losses.resolve(name).name] = as_fraction("--at", value)
+    return targets
+
+
+def _check_plot(plot: Path | None, dark: bool) -> None:
+    if plot is None:
+        if dark:
+            raise UsageError("--dark goes with --plot")
+        return
+    from lossfloor.plotting import picture_format
+
+    picture_format(plot)
+
+
+def _eps_at(result: Curve, name: str, value: Fraction) -> float | None:
+    if name in _OWN:
+        return result.eps_at(**{name: float(value)})
+    return result.eps_at(loss=name, value=float(value))
+
+
+def _as_json(
+    result: Curve, data: Dataset, targets: dict[str, Fraction], reached: dict[str, float | None]
+) -> dict[str, Any]:
+    values: dict[str, Any] = jsonlib.loads(result.to_json())
+    values["unit"] = out.unit_json(data.unit)
+    values["data"] = out.data_json(data)
+    if targets:
+        values["at"] = [{"loss": name, "value": float(value), "eps": reached[name]} for name, value in targets.items()]
+    return values
+
+
+def _print(
+    result: Curve, data: Dataset, norm: str, targets: dict[str, Fraction], reached: dict[str, float | None]
+) -> None:
+    out.print_fields(
+        "Smallest robust loss that any classifier can have, over eps",
+        {
+            "data": out.show_data(data),
+            "adversary": norm,
+            "unit": out.show_unit(data.unit),
+            "separation": f"{out.number(result.separation)} (the floor is 0 for a smaller eps)",
+        },
+    )
+    rows = [
+        [f"{e:g}", str(n), f"{ce:.9f}", f"{zo:.6f}", f"{br:.6f}"]
+        for e, n, ce, zo, br in zip(
+            result.eps, result.n_edges, result.cross_entropy, result.zero_one, result.brier, strict=True
+        )
+    ]
+    out.print_table(["eps", "conflicts", "cross-entropy (nats)", "0-1 loss", "Brier loss"], rows)
+    for name, value in targets.items():
+        where = reached[name]
+        told = (
+            f"is reached at eps {out.number(where)}"
+            if where is not None
+            else f"is not reached up to eps {result.eps[-1]:g}"
+        )
+        typer.echo(f"{name.replace('_', '-')} {float(value):g} {told}")

@@ -1,0 +1,187 @@
+"""``lossfloor floor``: the floor of two classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import lossfloor as lf
+from lossfloor.cli import _options as opt
+from lossfloor.cli import _output as out
+from lossfloor.cli._errors import UsageError
+
+if TYPE_CHECKING:
+    from lossfloor.adversaries import NormBall
+    from lossfloor.datasets import Dataset
+    from lossfloor.floors import Floor
+
+EPILOG = """[bold]Examples[/bold]
+
+lossfloor floor digits --classes 3 8 --l2 1
+
+lossfloor floor fashion-mnist --classes 3 7 --n-per-class 5000 --l2 4.6 --json
+
+lossfloor floor fashion-mnist --classes Dress Sneaker --linf 8/255 --save result.npz
+
+lossfloor floor table.csv --label outcome --lp 1.5 0.2 --loss spherical --cost sick=10"""
+
+SOFT_LABELS_FORMAT = "lossfloor-soft-labels-1"
+
+
+def command(
+    data: opt.DataArgument,
+    classes: opt.Classes = None,
+    n_per_class: opt.NPerClass = None,
+    split: opt.Split = "train",
+    data_dir: opt.DataDir = None,
+    label: opt.Label = None,
+    l2: Annotated[str | None, opt.adversary_option("--l2", "EPS", "Euclidean distance of at most EPS.")] = None,
+    l1: Annotated[str | None, opt.adversary_option("--l1", "EPS", "Sum of absolute changes of at most EPS.")] = None,
+    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Each feature by at most EPS.")] = None,
+    lp: Annotated[
+        tuple[str, str] | None,
+        opt.adversary_option("--lp", "P EPS", "At most EPS in the norm of order P >= 1."),
+    ] = None,
+    unit: opt.Unit = None,
+    loss: Annotated[
+        list[str] | None,
+        opt.output_option("--loss", "NAME", "A loss to show besides, such as spherical; can be given again."),
+    ] = None,
+    cost: Annotated[
+        list[str] | None,
+        opt.output_option(
+            "--cost",
+            "CLASS=VALUE",
+            "Multiply the loss of a class by VALUE (1 for a class not named), in the losses of --loss or "
+            "else in cross-entropy, 0-1 and Brier; can be given again.",
+        ),
+    ] = None,
+    soft_labels: Annotated[
+        Path | None,
+        opt.output_option("--soft-labels", "FILE", "Write the class probabilities that reach the floor (.npz)."),
+    ] = None,
+    min_correct: Annotated[
+        float | None,
+        opt.output_option("--min-correct", "M", "Raise the own class in the soft labels to at least M."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        opt.output_option("--save", "FILE", "Write the result with its proof (.npz), for verify."),
+    ] = None,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Compute the smallest robust loss of any classifier, exactly and with a proof.
+
+    An eps is a number or a quotient, read as it is written: 4.6 is 46/10, and 8/255 is possible.
+    """
+    make_adversary = opt.adversary_maker(l1=l1, l2=l2, linf=linf, lp=lp)
+    losses = [lf.losses.resolve(name) for name in loss or []]
+    if min_correct is not None and soft_labels is None:
+        raise UsageError("--min-correct goes with --soft-labels")
+    if min_correct is not None and not 0 <= min_correct <= 1:
+        raise UsageError(f"--min-correct must be between 0 and 1, got {min_correct}")
+    opt.check_outputs(save=save, soft_labels=soft_labels)
+    examples = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit).load_two_classes()
+    costs = _costs(cost, examples)
+    if costs and not losses:
+        losses = [lf.losses.CrossEntropy(), lf.losses.ZeroOne(), lf.losses.Brier()]
+    adversary = make_adversary(examples.unit)
+    with out.progress_bars(quiet=quiet) as progress:
+        result = lf.floor(examples.X, examples.y, adversary, progress=progress)
+        more = {chosen.name: result.loss(chosen, costs=costs) for chosen in losses}
+    if save is not None:
+        result.save(save)
+    if soft_labels is not None:
+        _save_soft_labels(soft_labels, result, examples, 0.0 if min_correct is None else min_correct)
+    if json:
+        out.print_json(_as_json(result, examples, more, costs))
+    else:
+        _print(result, examples, adversary, more, costs)
+    for text in _remarks(result, examples):
+        out.remark(text, quiet=quiet)
+
+
+def _costs(given: list[str] | None, data: Dataset) -> dict[Any, str]:
+    """Return the cost of each class by its label; nothing if none was given."""
+    from lossfloor._validation import as_fraction
+
+    pairs = opt.pairs_of("--cost", given or [])
+    labels = {str(label): label for label in data.counts}
+    names = {data.class_names.get(label, str(label)).casefold(): label for label in data.counts}
+    costs: dict[Any, str] = {}
+    for name, value in pairs.items():
+        label = labels.get(name, names.get(name.casefold()))
+        if label is None:
+            known = " and ".join(out.show_class(known, data) for known in data.counts)
+            raise UsageError(f"--cost must name one of the classes {known}, got {name!r}")
+        if label in costs:
+            raise UsageError(f"--cost names class {out.show_class(label, data)} twice")
+        if as_fraction("--cost", value) <= 0:
+            raise UsageError(f"--cost must be positive, got {value} for class {out.show_class(label, data)}")
+        costs[label] = value
+    return {label: costs.get(label, "1") for label in data.counts} if costs else {}
+
+
+def _save_soft_labels(path: Path, result: Floor, data: Dataset, min_correct: float) -> None:
+    import numpy as np
+
+    from lossfloor._files import write_arrays
+
+    write_arrays(
+        path,
+        SOFT_LABELS_FORMAT,
+        soft_labels=result.soft_labels(min_correct),
+        classes=result.classes,
+        labels=data.y,
+        min_correct=np.array(min_correct),
+    )
+
+
+def _as_json(result: Floor, data: Dataset, more: dict[str, float], costs: dict[Any, str]) -> dict[str, Any]:
+    values = result.summary()
+    values["unit"] = out.unit_json(data.unit)
+    values["data"] = out.data_json(data)
+    if more:
+        values["losses"] = more
+    if costs:
+        values["costs"] = {str(label): cost for label, cost in costs.items()}
+    return values
+
+
+def _print(result: Floor, data: Dataset, adversary: NormBall, more: dict[str, float], costs: dict[Any, str]) -> None:
+    losses = {
+        "cross-entropy": f"{out.number(result.cross_entropy)} nats",
+        "0-1 loss": out.number(result.zero_one),
+        "Brier loss": out.number(result.brier),
+    }
+    with_costs = f", costs {', '.join(f'{label}: {cost}' for label, cost in costs.items())}" if costs else ""
+    for name, value in more.items():
+        losses[f"{name.replace('_', '-')}{with_costs}"] = out.number(value)
+    n_pairs = result.summary()["n_per_class"]
+    share = 100 * result.n_edges / (n_pairs[0] * n_pairs[1])
+    seconds = ", ".join(f"{stage} {value:.2f} s" for stage, value in result.seconds.items())
+    out.print_fields(
+        "Smallest robust loss that any classifier can have (mean over the examples)",
+        losses,
+        {
+            "proof": f"{result.status}, {result.n_blocks} block{'s' * (result.n_blocks != 1)}",
+            "data": out.show_data(data),
+            "adversary": repr(adversary),
+            "unit": out.show_unit(data.unit),
+            "conflicts": f"{result.n_edges} ({share:.3g}% of the pairs)",
+            "no conflict": f"{result.n_isolated} examples",
+            "time": seconds,
+        },
+    )
+
+
+def _remarks(result: Floor, data: Dataset) -> list[str]:
+    """Say what a user may have overlooked."""
+    n_pairs = result.summary()["n_per_class"]
+    if result.n_edges == n_pairs[0] * n_pairs[1]:
+        return [
+            "every example conflicts with all of the other class, so guessing is the best; "
+            f"is eps meant in units of {data.unit} in the data? (--unit)"
+        ]
+    return []
