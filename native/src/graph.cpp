@@ -177,7 +177,8 @@ Components components(const BitGraph& graph) {
   UnionFind sets(graph.left + graph.right);
   // Most graphs have one large component. `known` marks right vertices already seen to belong to that of the row
   // with the most conflicts; a row that touches any of them needs one merge for all of them.
-  const std::vector<std::int64_t> degree = degrees(graph).left;
+  std::vector<std::int64_t> degree(graph.left);
+  for (std::size_t u = 0; u < graph.left; ++u) degree[u] = kernels().count_bits(graph.row(u), graph.words);
   const std::size_t hub = static_cast<std::size_t>(std::max_element(degree.begin(), degree.end()) - degree.begin());
   std::vector<std::uint64_t> known(graph.words, 0);
   const auto add_row = [&](std::size_t u) {
@@ -216,6 +217,7 @@ Twins twins(const BitGraph& graph) {
   result.left = first_with_hash(hashes);
   for (std::size_t u = 0; u < graph.left; ++u) {
     const auto first = static_cast<std::size_t>(result.left[u]);
+    if (first == u) continue;
     if (std::memcmp(graph.row(u), graph.row(first), graph.words * sizeof(std::uint64_t)) != 0) {
       result.left[u] = static_cast<std::int32_t>(u);
     }

@@ -79,7 +79,7 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, npt.NDArra
     found = arrays.pop("format", None)
     name = str(found) if found is not None and found.shape == () and found.dtype.kind == "U" else "something else"
     if name != kind:
-        raise ValueError(must("path", f"a file of the format {kind}", f"{os.fspath(path)}, which is {name}"))
+        raise ValueError(must("path", f"a file of the format {kind}", os.fspath(path)) + f", which is {name}")
     return arrays
 
 

@@ -415,15 +415,17 @@ class _NormConflicts:
         for start in range(0, len(us), _PAIRS_AT_ONCE):
             piece = slice(start, start + _PAIRS_AT_ONCE)
             keys, error = self._keys(us[piece], vs[piece])
+            with np.errstate(invalid="ignore"):  # infinity less infinity leaves its pair open
+                low, high = keys - error, keys + error
             for k, (u, v) in enumerate(zip(us[piece].tolist(), vs[piece].tolist(), strict=True)):
                 threshold = self._radii[u] + self._radii[v]
                 if threshold not in thresholds:
                     power = Fraction(1) if self._order is None else self._order
                     thresholds[threshold] = exact.power_bracket(threshold, power)
                 lower, upper = thresholds[threshold]
-                if keys[k] + error[k] <= lower:
+                if high[k] <= lower:
                     answer[start + k] = True
-                elif not keys[k] - error[k] > upper:
+                elif not low[k] > upper:
                     steps, exponent = exact.differences(self._points[u], self._points[v])
                     answer[start + k] = exact.norm_at_most(steps, exponent, self._order, threshold)
         return answer
@@ -443,7 +445,8 @@ class _NormConflicts:
             if small and power in (1.0, 2.0):
                 return keys, np.where(keys < 2.0**53, 0.0, np.inf)
             usual = self._points.dtype.kind == "f" or small
-            error = 4 * (d + 4 * power + 16) * 2.0**-53 * keys + d * 2.0**-1060
+            # A rounded exponent counts too: |log| of a double is below 750.
+            error = 4 * (d + 512 * power) * 2.0**-53 * keys + d * 2.0**-1060
             return keys, error if usual else np.full(len(keys), np.inf)
 
     def first_of_product(

@@ -20,10 +20,12 @@ from lossfloor._files import read_arrays, write_arrays
 from lossfloor._validation import as_fraction, as_labels, must
 from lossfloor.adversaries import Adversary, Precomputed, from_config
 from lossfloor.exceptions import CertificateError, MissingDependencyError
+from lossfloor.strategy import Attack, moves
 from lossfloor.weights import IntegerWeights, as_integers
 
 if TYPE_CHECKING:
     import pandas as pd
+    from scipy import sparse
 
 _FORMAT = "lossfloor-floor-1"
 
@@ -406,13 +408,63 @@ class Floor:
 
         return decide
 
+    # The adversary's side.
+
+    @functools.cached_property
+    def strategy(self) -> sparse.csr_array:
+        """The adversary's best mixed strategy: who moves towards whom with which probability.
+
+        A sparse matrix of float64, shape (n, n).  Row i has the probabilities with which example i moves to a point
+        shared with each example of the other class; they sum to one.  It is empty where example i stays, because no
+        example of the other class is in its block.
+        """
+        return moves(self.certificate)
+
+    def attack(self, X: Any = None, *, adversary: Adversary | None = None) -> Attack:
+        """Return the attack that no classifier can beat: it makes perturbed data by the strategy.
+
+        Parameters
+        ----------
+        X : array_like, optional
+            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+        adversary : Adversary, optional
+            Needed after `load` for one whose functions are not part of a file.
+
+        Returns
+        -------
+        Attack
+
+        Raises
+        ------
+        TypeError
+            If the adversary knows no points (`Precomputed`).
+        ValueError
+            If the data is needed and not given, or `adversary` is not that of this floor.
+
+        Examples
+        --------
+        >>> import lossfloor as lf
+        >>> result = lf.floor([[0.0], [1.0], [5.0]], ["a", "b", "b"], lf.L1(0.5))
+        >>> result.attack().sample(random_state=0).tolist()
+        [[0.5], [0.5], [5.0]]
+        """
+        if self._data is None and X is None:
+            raise ValueError(must("X", "given, since this floor was read from a file", X))
+        if self._data is not None:
+            X = self._data[0] if X is None else X
+            adversary = adversary or self._data[2]
+        adversary = adversary or from_config(self._adversary)
+        if _but_digest(adversary.config()) != _but_digest(self._adversary):
+            raise ValueError(must("adversary", "that of this floor", adversary))
+        return Attack(self.certificate, X, adversary)
+
     # In and out.
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the floor with its certificate to an .npz file (no pickles; written whole or not at all).
 
-        The arrays are those of the certificate, with ``degrees``, ``weights_exact`` and ``seconds``; if there are bounds,
-        those of the upper floor with ``upper_`` before their names.  The data is not part of the file.
+        The arrays are those of the certificate, with ``degrees``, ``weights_exact`` and ``seconds``; if there are
+        bounds, those of the upper floor with ``upper_`` before their names.  The data is not part of the file.
         """
         arrays = self._arrays()
         if self._upper is not None:
@@ -487,13 +539,19 @@ class Floor:
             open_conflict=open_conflict,
         )
 
+    def main_losses(self) -> dict[str, float]:
+        """Return the cross-entropy, the 0-1 loss and the Brier loss by their names."""
+        return {"cross_entropy": self.cross_entropy, "zero_one": self.zero_one, "brier": self.brier}
+
     def summary(self) -> dict[str, Any]:
-        """Return the main results as JSON can hold them (the keys of ``lossfloor floor --json``)."""
+        """Return the main results as JSON can hold them (the keys of ``lossfloor floor --json``).
+
+        If `status` is "bounds", the key "upper" holds the upper bounds of the losses.
+        """
         return {
             "status": self.status,
-            "cross_entropy": self.cross_entropy,
-            "zero_one": self.zero_one,
-            "brier": self.brier,
+            **self.main_losses(),
+            **({} if self._upper is None else {"upper": self._upper.main_losses()}),
             "classes": [self.plain(label) for label in self.classes],
             "n_examples": self.n_examples,
             "n_per_class": [int(np.count_nonzero(self._codes == code)) for code in (0, 1)],
@@ -507,16 +565,22 @@ class Floor:
 
     def __repr__(self) -> str:
         conflicts_word = "conflict" if self.n_edges == 1 else "conflicts"
+        entropy, error = self._range("cross_entropy"), self._range("zero_one")
         return (
-            f"Floor(cross_entropy={self.cross_entropy:.6g} nats, zero_one={self.zero_one:.6g}, {self.status}; "
+            f"Floor(cross_entropy={entropy} nats, zero_one={error}, {self.status}; "
             f"{self.n_examples} examples, {self.n_edges} {conflicts_word}, {self.n_blocks} blocks)"
         )
 
+    def _range(self, name: str) -> str:
+        """Print a loss, or the bounds of it."""
+        ends = [getattr(side, name) for side in (self, self._upper) if side is not None]
+        return " to ".join(f"{end:.6g}" for end in ends)
+
     def _repr_html_(self) -> str:
         rows = {
-            "Cross-entropy": f"{self.cross_entropy:.6g} nats",
-            "0-1 loss": f"{self.zero_one:.6g}",
-            "Brier loss": f"{self.brier:.6g}",
+            "Cross-entropy": f"{self._range('cross_entropy')} nats",
+            "0-1 loss": self._range("zero_one"),
+            "Brier loss": self._range("brier"),
             "Proof": self.status,
             "Examples": f"{self.n_examples} ({self.n_isolated} without conflict)",
             "Conflicts": str(self.n_edges),

@@ -6,6 +6,8 @@ Numbers are what they are stored as: a float is a whole number times a power of 
 from __future__ import annotations
 
 import decimal
+import functools
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -23,11 +25,13 @@ def whole_numbers(*sides: npt.NDArray[Any]) -> tuple[list[npt.NDArray[Any]], Fra
     """Return arrays of Python integers, and the unit in which they count."""
     ratios = [[value.as_integer_ratio() for value in side.ravel().tolist()] for side in sides]
     common = max(denominator for ratio in ratios for _, denominator in ratio)  # powers of two
+    numbers = [[top * (common // bottom) for top, bottom in ratio] for ratio in ratios]
+    unit = math.gcd(*(number for side in numbers for number in side)) or 1
     whole = [
-        np.array([top * (common // bottom) for top, bottom in ratio], dtype=object).reshape(side.shape)
-        for ratio, side in zip(ratios, sides, strict=True)
+        np.array([number // unit for number in row], dtype=object).reshape(side.shape)
+        for row, side in zip(numbers, sides, strict=True)
     ]
-    return whole, Fraction(1, common)
+    return whole, Fraction(unit, common)
 
 
 class AllPairs:
@@ -77,7 +81,7 @@ class AllPairs:
         if self.order is None or self.order == 1:
             return key * self.unit
         with decimal.localcontext(prec=_DIGITS):
-            number = decimal.Decimal(key)
+            number = +decimal.Decimal(key)  # rounded
             root = number ** (decimal.Decimal(self.order.denominator) / self.order.numerator) if number else number
             value = Fraction(root)
         top = 1 << (80 + max(0, -_size(value)))
@@ -88,6 +92,7 @@ def _size(value: Fraction) -> int:
     return value.numerator.bit_length() - value.denominator.bit_length() if value else 0
 
 
+@functools.lru_cache(maxsize=10_000)
 def _power(value: Fraction, order: Fraction) -> decimal.Decimal:
     number = decimal.Decimal(value.numerator) / value.denominator
     return number ** (decimal.Decimal(order.numerator) / order.denominator)

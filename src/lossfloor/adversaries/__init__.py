@@ -6,16 +6,77 @@ from typing import Any
 
 from lossfloor._validation import must, unknown
 from lossfloor.adversaries.base import Adversary, BitRows, ConflictRows, ListRows
+from lossfloor.adversaries.box import Box
+from lossfloor.adversaries.custom import CustomAdversary
+from lossfloor.adversaries.domain import Clipped
+from lossfloor.adversaries.edit_distance import EditDistance
+from lossfloor.adversaries.ellipsoid import Ellipsoid
+from lossfloor.adversaries.finite_sets import FiniteSets
+from lossfloor.adversaries.geometric import Geometric
+from lossfloor.adversaries.hamming import Hamming
+from lossfloor.adversaries.intersection import Intersection
 from lossfloor.adversaries.norms import L1, L2, Linf, Lp, NormBall
 from lossfloor.adversaries.precomputed import Precomputed
+from lossfloor.adversaries.sparse_linf import SparseLinf
+from lossfloor.adversaries.substitution import Substitution
+from lossfloor.adversaries.union import Union
+from lossfloor.adversaries.weighted import WeightedLp
 
-__all__ = ["L1", "L2", "Adversary", "BitRows", "ConflictRows", "Linf", "ListRows", "Lp", "NormBall", "Precomputed", "from_config"]
+__all__ = [
+    "FAMILIES",
+    "L1",
+    "L2",
+    "Adversary",
+    "BitRows",
+    "Box",
+    "Clipped",
+    "ConflictRows",
+    "CustomAdversary",
+    "EditDistance",
+    "Ellipsoid",
+    "FiniteSets",
+    "Geometric",
+    "Hamming",
+    "Intersection",
+    "Linf",
+    "ListRows",
+    "Lp",
+    "NormBall",
+    "Precomputed",
+    "SparseLinf",
+    "Substitution",
+    "Union",
+    "WeightedLp",
+    "from_config",
+]
 
 #: The families that a configuration can name.
-FAMILIES: dict[str, type[Adversary]] = {family.name: family for family in (L1, L2, Linf, Lp)}
+FAMILIES: dict[str, type[Adversary]] = {
+    family.name: family
+    for family in (
+        L1,
+        L2,
+        Linf,
+        Lp,
+        WeightedLp,
+        Ellipsoid,
+        Box,
+        Hamming,
+        SparseLinf,
+        EditDistance,
+        Substitution,
+        FiniteSets,
+        Geometric,
+        Union,
+        Intersection,
+        Clipped,
+        CustomAdversary,
+        Precomputed,
+    )
+}
 
 
-def from_config(config: dict[str, Any]) -> Adversary:
+def from_config(config: Any) -> Adversary:
     """Make the adversary that `Adversary.config` described.
 
     Parameters
@@ -29,22 +90,22 @@ def from_config(config: dict[str, Any]) -> Adversary:
 
     Raises
     ------
-    ValueError
-        If the name is not known, or the adversary cannot be made from a configuration alone (`Precomputed`).
+    TypeError, ValueError
+        If the name is not known, an argument is missing, superfluous or not what it must be, or the adversary
+        cannot be made from a configuration alone (`Precomputed`, `CustomAdversary`, `FiniteSets` with a
+        function).
 
     Examples
     --------
     >>> from_config({"name": "l2", "eps": "23/5", "unit": "255"})
     L2(eps=4.6, unit=255)
+    >>> from_config({"name": "union", "members": [{"name": "l2", "eps": 1}, {"name": "linf", "eps": "1/2"}]})
+    Union(L2(eps=1, unit=1), Linf(eps=0.5, unit=1))
     """
     if not isinstance(config, dict) or not isinstance(config.get("name"), str):
         raise ValueError(must("config", "a mapping with a name", config))
     arguments = dict(config)
     name = arguments.pop("name")
-    if name == Precomputed.name:
-        raise ValueError("a Precomputed adversary cannot be made again from its name: give its matrix")
     if name not in FAMILIES:
         raise ValueError(unknown("adversary", name, FAMILIES))
-    if arguments.get("p") == "inf":
-        arguments["p"] = float("inf")
-    return FAMILIES[name](**arguments)
+    return FAMILIES[name].from_config(arguments)

@@ -24,11 +24,14 @@ class BitRows(NamedTuple):
         The left-hand examples, by their position in XA, that the rows are about.
     bits : ndarray of uint64, shape (stop - start, ceil(m / 64))
         Bit c of word w of a row tells of right-hand example 64 w + c; bits beyond the last example are zero.
+    perhaps : ndarray of uint64 of the same shape, optional
+        Pairs that conflict for all that could be decided; a pair whose bit is set in neither surely does not.
     """
 
     start: int
     stop: int
     bits: npt.NDArray[np.uint64]
+    perhaps: npt.NDArray[np.uint64] | None = None
 
 
 class ListRows(NamedTuple):
@@ -39,15 +42,19 @@ class ListRows(NamedTuple):
     start, stop : int
         The left-hand examples, by their position in XA, that the rows are about.
     targets : ndarray of int32
-        Right-hand examples in conflict with the first left-hand one, ascending, then those of the second, and so on.
+        Right-hand examples in conflict with the first left-hand one, ascending, then those of the second, and
+        so on.
     counts : ndarray of int64, shape (stop - start,)
         How many there are for each.
+    perhaps : (targets, counts), optional
+        The same two arrays for the pairs that conflict for all that could be decided.
     """
 
     start: int
     stop: int
     targets: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int64]
+    perhaps: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None = None
 
 
 ConflictRows = BitRows | ListRows
@@ -56,8 +63,8 @@ ConflictRows = BitRows | ListRows
 class Adversary(abc.ABC):
     """Somebody who may move each example x anywhere in its neighbourhood N(x), which is not empty.
 
-    Methods that take several examples also take their positions in the data set (`index`), which an adversary with a
-    budget of its own for each example needs to know whom it is about.
+    Methods that take several examples also take their positions in the data set (`index`), which an adversary
+    with a budget of its own for each example needs to know whom it is about.
     """
 
     #: The name in configurations and on the command line.
@@ -101,7 +108,49 @@ class Adversary(abc.ABC):
 
     @abc.abstractmethod
     def config(self) -> dict[str, Any]:
-        """Return what makes this adversary, as JSON can hold it; `lossfloor.adversaries.from_config` reverses it."""
+        """Return what makes this adversary, as JSON can hold it; `from_config` reverses it."""
+
+    @classmethod
+    def from_config(cls, arguments: dict[str, Any]) -> Adversary:
+        """Make the adversary from what `config` returned, less the name."""
+        return cls(**arguments)
+
+    def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool | None:
+        """Decide one pair of examples by itself, exactly and without the fast passes of `conflicts`.
+
+        Parameters
+        ----------
+        a, b : object
+            Two examples, such as ``as_data(X, n)[i]``.
+        index : ndarray of intp, shape (2,), optional
+            Their positions in the data set.
+
+        Returns
+        -------
+        bool or None
+            None if the pair cannot be decided: then `conflicts` calls it a conflict perhaps.
+        """
+        raise TypeError(f"{type(self).__name__} cannot decide a pair of examples by itself")
+
+    def critical_eps(
+        self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Return the budget from which on each pair conflicts when both examples have it, for small inputs.
+
+        Parameters
+        ----------
+        XA, XB : object
+            Examples as `as_data` returned them, n and m of them.
+        index_a, index_b : ndarray of intp, optional
+            Their positions in the data set.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, m)
+            The least double that makes the pair conflict when it is given as budget, hence read as the
+            decimal that prints it; infinity where no budget does.
+        """
+        raise TypeError(f"{type(self).__name__} has no budget that could be made larger or smaller")
 
 
 def as_budgets(name: str, eps: Any) -> tuple[Fraction, ...]:

@@ -1,9 +1,4 @@
-"""Adversaries that move an example within a ball of an l_p norm.
-
-Two closed balls share a point exactly when the distance of their centres is at most the sum of their radii: by the
-triangle inequality it cannot be more, and if it is not more, the point that divides the segment between the centres in
-the ratio of the radii lies in both.
-"""
+"""Adversaries that move an example within a ball of an l_p norm."""
 
 from __future__ import annotations
 
@@ -13,24 +8,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import distance
 
-from lossfloor._validation import as_fraction, as_points, must
-from lossfloor.adversaries.base import (
-    Adversary,
-    BitRows,
-    ConflictRows,
-    Index,
-    as_budgets,
-    check_count,
-    pick,
-    show_budgets,
-    show_number,
-)
+from lossfloor import exact
+from lossfloor._validation import as_fraction, must
+from lossfloor.adversaries._pairs import U, fractions
+from lossfloor.adversaries.base import BitRows, ConflictRows, Index, show_number
+from lossfloor.adversaries.bodies import AxisBox, Ball, Body
+from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin, paired_points
 from lossfloor.distances import PairSweep, Radii, paired_within
 from lossfloor.exact import Order
 
 
-class NormBall(Adversary):
+class NormBall(GaugeBall):
     """Moves an example by at most `eps` in an l_p norm; what `L1`, `L2`, `Linf` and `Lp` share.
 
     Parameters
@@ -40,55 +30,22 @@ class NormBall(Adversary):
     eps : number or array_like of shape (n,)
         Radius, the same for all examples or one for each; at least 0.  Read as the decimal that prints it.
     unit : number, default 1
-        How many units of the data make one unit of `eps`; 255 for pixels stored as 0 to 255 with `eps` in [0, 1].
+        How many units of the data make one unit of `eps`; 255 for pixels stored as 0 to 255 with `eps` in [0,
+        1].
     """
 
     def __init__(self, order: Order, eps: Any, unit: Any = 1) -> None:
+        super().__init__(eps, unit)
         self.order = order
-        self.eps = as_budgets("eps", eps)
-        self.unit = as_fraction("unit", unit)
-        if self.unit <= 0:
-            raise ValueError(must("unit", "positive", unit))
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._repr_order()}eps={show_budgets(self.eps)}, unit={show_number(self.unit)})"
+    def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
+        """Tell exactly whether two points, shape (d,), are at most `radius` apart, in units of the data."""
+        steps, exponent = exact.differences(a, b)
+        return exact.norm_at_most(steps, exponent, self.order, radius)
 
-    def _repr_order(self) -> str:
-        return ""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, NormBall) and self.config() == other.config()
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.order, self.eps, self.unit))
-
-    def config(self) -> dict[str, Any]:
-        """Return the name, the radii and the unit, rationals as strings."""
-        eps = [str(value) for value in self.eps]
-        return {"name": self.name, "eps": eps[0] if len(eps) == 1 else eps, "unit": str(self.unit)}
-
-    def as_data(self, X: Any, n: int) -> npt.NDArray[Any]:
-        """Check that X is a matrix of finite numbers with `n` rows.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, ...)
-            Integers or floats; an image or any other shape counts as one row.
-        n : int
-
-        Returns
-        -------
-        ndarray, shape (n, d)
-        """
-        points = as_points("X", X)
-        if len(points) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(points)} examples"))
-        check_count("eps", self.eps, n)
-        return points
-
-    def radii(self, count: int, index: Index | None = None) -> tuple[Fraction, ...]:
-        """Return the radii of `count` examples in units of the data (one if all share it)."""
-        return tuple(self.unit * value for value in pick(self.eps, index, count))
+    def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
+        """Bound the distances of all pairs from below and above, in units of the data, shape (n, m) each."""
+        return norm_bounds(self.order, XA, XB)
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
         """Tell for each i whether ``Z[i]`` lies in the closed ball around ``X[i]``, exactly.
@@ -108,9 +65,7 @@ class NormBall(Adversary):
         >>> L2(0.5, unit=10).contains([[0, 0], [0, 0]], [[3, 4], [4, 4]])
         array([ True, False])
         """
-        centres, points = as_points("X", X), as_points("Z", Z)
-        if centres.shape != points.shape:
-            raise ValueError(must("Z", f"of shape {centres.shape}, like X", f"shape {points.shape}"))
+        centres, points = paired_points(X, Z)
         radii = self.radii(len(centres), index)
         return paired_within(self.order, centres, points, lambda i: radii[i if len(radii) > 1 else 0])
 
@@ -130,30 +85,56 @@ class NormBall(Adversary):
         """Return the distances at which pairs begin to conflict when both may move by each of `eps`."""
         return [2 * self.unit * value for value in eps]
 
-    def meet(self, points: Any, *, index: Index | None = None) -> npt.NDArray[np.float64] | None:
-        """Return the point of the segment between two examples that divides it in the ratio of their radii.
+    def reach(self, X: npt.NDArray[Any], index: Index) -> tuple[Matrix, Matrix]:
+        """Return boxes around the neighbourhoods, rounded outwards, shape (n, d) each."""
+        radii = np.array([exact.bracket(radius)[1] for radius in self.radii(len(X), index)])[:, None]
+        middle = X.astype(np.float64)
+        margin = 4 * U * (np.abs(middle) + radii) + float_margin(X)
+        return middle - radii - margin, middle + radii + margin
 
-        Parameters
-        ----------
-        points : array_like, shape (2, d)
-        index : ndarray of intp, shape (2,), optional
+    def _body_of(self, x: npt.NDArray[Any], radius: Fraction) -> Body:
+        middle = fractions(x)
+        if self.order is None:
+            return AxisBox(middle, [value - radius for value in middle], [value + radius for value in middle])
+        return Ball(middle, self.order, None, radius)
 
-        Returns
-        -------
-        ndarray of float64, shape (d,), or None
-            None if the balls share no point.  The coordinates are rounded to doubles.
-        """
-        pair = as_points("points", points)
-        if len(pair) != 2:
-            raise ValueError(must("points", "two examples", f"{len(pair)}"))
-        radii = self.radii(2, index)
-        first, second = radii[0], radii[-1]
-        if not paired_within(self.order, pair[:1], pair[1:], lambda _: first + second)[0]:
+    def _gram(self, centres: npt.NDArray[Any]) -> list[list[Fraction]] | None:
+        if self.order != 2:
             return None
-        share = 0.5 if first == second else float(first / (first + second))
-        a, b = pair.astype(np.float64)
-        middle: npt.NDArray[np.float64] = a + share * (b - a)
-        return middle
+        rows, exponent = exact.integer_rows(centres)
+        unit = exact.power_of_two(2 * exponent)
+        return [[sum(x * y for x, y in zip(a, b, strict=True)) * unit for b in rows] for a in rows]
+
+
+def norm_bounds(order: Order, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
+    """Bound the l_p distances of all pairs, from the differences of the features in double precision.
+
+    Each difference is rounded once, its p-th power within 2p + 4 roundings, the sum of d of them within d,
+    and the root within 8: relative errors of 2^-53 each.
+    """
+    left, right = XA.astype(np.float64), XB.astype(np.float64)
+    d = left.shape[1]
+    # Powers of two keep the powers from overflow and from most underflow; what is left of the latter is added
+    # below.
+    largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
+    exponent = int(np.frexp(largest)[1]) + 1 if largest > 0 else 0
+    left, right = np.ldexp(left, -exponent), np.ldexp(right, -exponent)
+    power = 1.0 if order is None else float(order)
+    if order is None:
+        distances = distance.cdist(left, right, "chebyshev")
+    elif order == 1:
+        distances = distance.cdist(left, right, "cityblock")
+    elif order == 2:
+        distances = distance.cdist(left, right, "euclidean")
+    else:
+        distances = distance.cdist(left, right, "minkowski", p=power)
+    relative = 1.01 * (d + 2 * power + 16) * U
+    moved = d * np.ldexp(float_margin(XA) + float_margin(XB), -exponent)
+    # Differences whose p-th power underflows add at most d^(1/p) 2^(-1060/p), which is below this.
+    absolute = moved + d * 2.0 ** (-1060 / power)
+    low = np.maximum(distances * (1 - relative) - absolute, 0.0)
+    high = distances * (1 + relative) + absolute
+    return np.ldexp(low, exponent), np.ldexp(high, exponent)
 
 
 class L2(NormBall):
@@ -232,14 +213,26 @@ class Lp(NormBall):
     name: ClassVar[str] = "lp"
 
     def __init__(self, p: Any, eps: Any, unit: Any = 1) -> None:
-        order = None if isinstance(p, float) and p == float("inf") else as_fraction("p", p)
-        if order is not None and order < 1:
-            raise ValueError(must("p", "at least 1 (below, it is no norm)", p))
-        super().__init__(order, eps, unit)
+        super().__init__(as_order(p), eps, unit)
 
-    def _repr_order(self) -> str:
-        return f"p={'inf' if self.order is None else show_number(self.order)}, "
+    def _details(self) -> list[str]:
+        return [f"p={show_order(self.order)}"]
 
     def config(self) -> dict[str, Any]:
         """Return the name, the order, the radii and the unit, rationals as strings."""
         return {**super().config(), "p": "inf" if self.order is None else str(self.order)}
+
+
+def as_order(p: Any) -> Order:
+    """Read the p of a norm: at least 1, or infinity (None)."""
+    if p == "inf" or (isinstance(p, (float, np.floating)) and p == float("inf")):
+        return None
+    order = as_fraction("p", p)
+    if order < 1:
+        raise ValueError(must("p", "at least 1 (below, it is no norm)", p))
+    return order
+
+
+def show_order(order: Order) -> str:
+    """Print the p of a norm."""
+    return "inf" if order is None else show_number(order)

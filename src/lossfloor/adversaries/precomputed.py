@@ -34,8 +34,8 @@ class Precomputed(Adversary):
     Parameters
     ----------
     distances : array_like or sparse matrix, shape (n, n), optional
-        Distances between examples, read as the numbers that are stored.  Absent entries of a sparse matrix are
-        farther than any budget; an explicit zero is the distance 0.
+        Distances between examples, read as the numbers that are stored.  Absent entries of a sparse matrix
+        are farther than any budget; an explicit zero is the distance 0.
     conflicts : array_like or sparse matrix, shape (n, n), optional
         Non-zero where two examples conflict.
     eps : number or array_like of shape (n,), optional
@@ -44,8 +44,8 @@ class Precomputed(Adversary):
     Raises
     ------
     TypeError, ValueError
-        If not exactly one matrix is given, it is not square, or `eps` is missing or superfluous.  When the matrix is
-        used: if an entry between classes is NaN or negative, or differs from its mirror image.
+        If not exactly one matrix is given, it is not square, or `eps` is missing or superfluous.  When the
+        matrix is used: if an entry between classes is NaN or negative, or differs from its mirror image.
 
     Notes
     -----
@@ -72,8 +72,9 @@ class Precomputed(Adversary):
         self.eps = None if eps is None else as_budgets("eps", eps)
 
     def _checked(self, matrix: Any) -> Any:
-        if sparse.issparse(matrix):
-            checked = sparse.csr_array(matrix)
+        is_sparse = sparse.issparse(matrix)
+        if is_sparse:
+            checked: Any = sparse.csr_array(matrix)
             if not checked.has_canonical_format:
                 checked.sum_duplicates()
         else:
@@ -93,8 +94,13 @@ class Precomputed(Adversary):
         """Return the budget and a digest of the matrix; the matrix itself has to be given again."""
         digest = hashlib.sha256()
         parts = [self.matrix]
-        if sparse.issparse(self.matrix):
-            parts = [self.matrix.data, self.matrix.indices.astype(np.int64), self.matrix.indptr.astype(np.int64)]
+        is_sparse = sparse.issparse(self.matrix)
+        if is_sparse:
+            parts = [
+                self.matrix.data,
+                self.matrix.indices.astype(np.int64),
+                self.matrix.indptr.astype(np.int64),
+            ]
         for part in parts:
             digest.update(f"{part.dtype.str} {part.shape}".encode())
             digest.update(np.ascontiguousarray(part).data)
@@ -102,6 +108,11 @@ class Precomputed(Adversary):
         if self.eps is not None:
             config["eps"] = str(self.eps[0]) if len(self.eps) == 1 else [str(value) for value in self.eps]
         return config
+
+    @classmethod
+    def from_config(cls, arguments: dict[str, Any]) -> Precomputed:
+        """Raise: the matrix is not part of a configuration."""
+        raise ValueError("a Precomputed adversary cannot be made again from its name: give its matrix")
 
     def as_data(self, X: Any, n: int) -> Index:
         """Return the positions of the examples; X itself is not looked at and may be None."""
@@ -120,6 +131,11 @@ class Precomputed(Adversary):
     def meet(self, points: Any, *, index: Index | None = None) -> None:
         """Raise: a matrix of distances says nothing of other points."""
         raise TypeError("a Precomputed adversary knows which examples conflict, but no points")
+
+    def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool:
+        """Tell whether the examples at positions a and b conflict."""
+        rows = next(self.conflicts(np.array([a], dtype=np.intp), np.array([b], dtype=np.intp)))
+        return len(rows.targets) > 0 if isinstance(rows, ListRows) else bool(rows.bits.any())
 
     def conflicts(
         self, XA: Index, XB: Index, *, index_a: Index | None = None, index_b: Index | None = None
@@ -152,7 +168,9 @@ class Precomputed(Adversary):
             side.sort_indices()
         row = np.repeat(np.arange(len(XA)), np.diff(there.indptr))
         if not (np.array_equal(there.indptr, back.indptr) and np.array_equal(there.indices, back.indices)):
-            marks = [sparse.csr_array((np.ones(m.nnz, np.int8), m.indices, m.indptr), shape=m.shape) for m in (there, back)]
+            marks = [
+                sparse.csr_array((np.ones(m.nnz, np.int8), m.indices, m.indptr), shape=m.shape) for m in (there, back)
+            ]
             lonely = sparse.coo_array(marks[0] - marks[1])
             lonely.eliminate_zeros()
             i, j = XA[lonely.coords[0][0]], XB[lonely.coords[1][0]]
