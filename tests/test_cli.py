@@ -358,7 +358,7 @@ def test_info_describes_a_data_set() -> None:
     assert values["unit"] == 16
     sides = [lf.load("digits", classes=(digit,)).X.reshape(-1, 64) for digit in (3, 8)]
     for norm, ball in {"l1": lf.L1(0), "l2": lf.L2(0), "linf": lf.Linf(0)}.items():
-        assert values["routes"][norm] == ball.sweep(*sides).route.name
+        assert values["routes"][norm] == ball.sweep(*sides).description
 
 
 # Mistakes

@@ -122,5 +122,5 @@ def _routes(data: Dataset) -> dict[str, str]:
     for norm, ball in balls.items():
         points = ball.as_data(data.X, len(data.X))
         left, right = (points[np.flatnonzero(data.y == label)] for label in labels[:2])
-        routes[norm] = ball.sweep(left, right).route.name
+        routes[norm] = ball.sweep(left, right).description
     return routes

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lossfloor import _core, exact
 from lossfloor.distances import routes
-from lossfloor.distances.filter import FilterRadii, Plan, PreparedFilter, ProjectionFilter
+from lossfloor.distances.filter import DIMENSIONS, FilterRadii, Plan, PreparedFilter, ProjectionFilter
 from lossfloor.exact import Order
 
 Bits = npt.NDArray[np.uint64]
@@ -104,11 +104,21 @@ class PairSweep:
             self._strips_made = self.route.strips(order, self._portable)
         return self._strips_made
 
+    @property
+    def description(self) -> str:
+        """How the distances are computed, for people."""
+        few = f"projection to {DIMENSIONS[0]} to {DIMENSIONS[-1]} dimensions first, then "
+        return (few if self._can_filter() else "") + self.route.name
+
+    def _can_filter(self) -> bool:
+        """Tell whether the projection filter can pay: Euclidean distances, many pairs, many features."""
+        n, m = self.shape
+        d = self.left.shape[1]
+        return self.order == 2 and n * m * d >= _LEAST_WORK_TO_FILTER and d >= DIMENSIONS[-1]
+
     @functools.cached_property
     def _filter(self) -> ProjectionFilter | None:
-        """The projection filter, where it can pay: Euclidean distances, many pairs, many features."""
-        n, m = self.shape
-        if self.order != 2 or n * m * self.left.shape[1] < _LEAST_WORK_TO_FILTER or self.left.shape[1] < 64:
+        if not self._can_filter():
             return None
         if self.route.right.dtype == np.int16:
             left, right = self.route.left, self.route.right
