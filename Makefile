@@ -25,7 +25,7 @@ help:
 	@echo "make test-all  the same with the long tests"
 	@echo "make lint      ruff, mypy and the rules between modules"
 	@echo "make format    let ruff format the code"
-	@echo "make bench     run the benchmarks"
+	@echo "make bench     run the benchmarks (an hour), and write benchmarks/results/"
 	@echo "make clean     remove everything that these commands made"
 
 $(MADE):
@@ -73,7 +73,7 @@ format: $(TOOLS)
 	$(BIN)/ruff format .
 
 bench: $(LINKED)
-	$(BIN)/python -m pytest -q benchmarks
+	$(BIN)/python benchmarks/run.py
 
 clean:
 	rm -rf $(VENV) build dist demo

@@ -6,6 +6,7 @@ Every error says which argument, what it must be, and what it was: ``'eps' must 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -75,6 +76,9 @@ def as_fraction(name: str, value: object) -> Fraction:
         # str of a numpy scalar is the shortest decimal in its own precision: float32(4.6) is 4.6 too.
         return Fraction(str(value))
     if isinstance(value, str):
+        exponent = re.search(r"[eE]([+-]?[0-9]+)$", value.strip())
+        if len(value) > 1000 or (exponent is not None and abs(int(exponent[1])) > 1000):
+            raise ValueError(must(name, "a number of moderate size", value))
         try:
             return Fraction(value)
         except (ValueError, ZeroDivisionError):

@@ -134,8 +134,16 @@ def gather(
         targets = np.concatenate([targets for targets, _ in lists])
         return ConflictGraph.from_lists(offsets, targets, n_right)
     words = (n_right + 63) // 64
-    parts = [piece if not isinstance(piece, tuple) else _as_bits(*piece, words) for piece in kept]
-    return ConflictGraph.from_bits(parts[0] if len(parts) == 1 else np.concatenate(parts), n_right)
+    if len(kept) == 1 and not isinstance(kept[0], tuple):
+        return ConflictGraph.from_bits(kept[0], n_right)
+    bits = np.empty((n_left, words), dtype=np.uint64)
+    stop = n_left
+    while kept:  # from the end, giving each piece back, so that the graph is never in memory twice
+        piece = kept.pop()
+        part = _as_bits(*piece, words) if isinstance(piece, tuple) else piece
+        bits[stop - len(part) : stop] = part
+        stop -= len(part)
+    return ConflictGraph.from_bits(bits, n_right)
 
 
 def _as_bits(targets: npt.NDArray[np.int32], counts: npt.NDArray[np.int64], words: int) -> npt.NDArray[np.uint64]:
