@@ -76,7 +76,7 @@ def competitors(n_per_class: int = 3000, runs: int = 3) -> Iterator[dict[str, An
     from sklearn.metrics import pairwise_distances_chunked
 
     def sklearn(metric: str, threshold: float) -> np.ndarray:
-        parts = pairwise_distances_chunked(Af, Bf, metric=metric, reduce_func=lambda D, _: D <= threshold, n_jobs=1)
+        parts = pairwise_distances_chunked(Af, Bf, metric=metric, reduce_func=lambda D, _: threshold >= D, n_jobs=1)
         return np.concatenate(list(parts))
 
     def faiss(metric: str, threshold: float) -> int:

@@ -62,7 +62,7 @@ def memory() -> Iterator[dict[str, Any]]:
 
 
 def paper_route(n: int = 5000, eps: str = "5.0") -> Iterator[dict[str, Any]]:
-    """The route of the paper from data to answer (cdist, dense capacities, recursive max-flow), once, with its memory."""
+    """The route of the paper from data to answer (cdist, dense capacities, max-flow), once, with its memory."""
     theirs = in_fresh_process(
         "from common import fashion, scipy_route; from scipy.spatial.distance import cdist; import numpy as np\n"
         f"X, y, unit = fashion({n}); before = peak(); began = time.perf_counter()\n"
@@ -90,7 +90,7 @@ def paper_route(n: int = 5000, eps: str = "5.0") -> Iterator[dict[str, Any]]:
 
 
 def large(n: int = 50_000, eps: str = "4.0") -> Iterator[dict[str, Any]]:
-    """50 000 against 50 000: the images of Fashion-MNIST, 6000 real ones a class, repeated with a shift of some pixels."""
+    """50 000 against 50 000: the 6000 images a class of Fashion-MNIST, drawn again and again with noise on each."""
     code = (
         "from common import fashion; import lossfloor as lf, lossfloor.floors, numpy as np\n"
         f"X, y, unit = fashion(6000); rng = np.random.default_rng(0); n = {n}\n"

@@ -23,9 +23,7 @@ Function = Callable[[Any], Any]
 EPS = float(np.finfo(np.float64).eps)
 EDGES = [0.0, 5e-324, 1e-300, 1e-17, 1e-9, 0.5, 1 - 1e-9, 1 - 1e-16, 1.0]
 CLOSED = [CrossEntropy(), ZeroOne(), Brier(), Spherical()]
-WITH_COSTS = [
-    Costs(loss, first, second) for loss in CLOSED for first, second in [(1, 1), (5, 2), ("1/7", 30)]
-]
+WITH_COSTS = [Costs(loss, first, second) for loss in CLOSED for first, second in [(1, 1), (5, 2), ("1/7", 30)]]
 # Convex decreasing functions, and H in closed form.
 CONVEX: dict[str, tuple[Function, Callable[[Array], Array]]] = {
     "log": (lambda q: -np.log(q), CrossEntropy().bayes_risk),
@@ -171,9 +169,7 @@ def test_losses_at_given_probabilities() -> None:
     assert not np.signbit(CrossEntropy()(1.0))
     np.testing.assert_array_equal(ZeroOne()(q), [1, 0.75, 0.5, 0])
     np.testing.assert_array_equal(Brier()(q), [1, 0.5625, 0.25, 0])
-    np.testing.assert_allclose(
-        Spherical()(q), [1, 1 - 1 / math.sqrt(10), 1 - math.sqrt(0.5), 0], rtol=4 * EPS
-    )
+    np.testing.assert_allclose(Spherical()(q), [1, 1 - 1 / math.sqrt(10), 1 - math.sqrt(0.5), 0], rtol=4 * EPS)
     # 1 - q / norm would be 0 here.
     assert float(Spherical()(1 - 2.0**-40)) == pytest.approx(2.0**-81, rel=1e-11, abs=0)
 
@@ -232,9 +228,7 @@ def test_gradient_of_a_callable() -> None:
     q = np.array([1e-6, 1e-3, 0.1, 0.5, 0.9, 1 - 1e-6, 1.0])
     np.testing.assert_allclose(Convex(lambda q: -np.log(q)).gradient(q), -1 / q, rtol=2e-9)
     np.testing.assert_allclose(Convex(lambda q: 1 / q).gradient(q), -1 / q**2, rtol=2e-9)
-    np.testing.assert_allclose(
-        Convex(lambda q: (1 - q) ** 2).gradient(q[1:]), 2 * (q[1:] - 1), rtol=0, atol=1e-7
-    )
+    np.testing.assert_allclose(Convex(lambda q: (1 - q) ** 2).gradient(q[1:]), 2 * (q[1:] - 1), rtol=0, atol=1e-7)
     np.testing.assert_allclose(Convex(lambda q: 1 - q).gradient([0.0, 0.5, 1.0]), -1, rtol=1e-7)
     np.testing.assert_array_equal(Convex(lambda q: 1 / q).gradient([0.0, 5e-324, 1e-300]), -np.inf)
     assert Convex(lambda q: -math.log(q)).gradient(5e-324) == -np.inf
@@ -432,17 +426,13 @@ def test_convex_is_never_above_a_dense_grid_and_close_to_its_minimum(function: F
 
 
 @given(
-    kinks=st.lists(
-        st.fractions(Fraction(1, 100), Fraction(99, 100), max_denominator=1000), min_size=1, max_size=5
-    ),
+    kinks=st.lists(st.fractions(Fraction(1, 100), Fraction(99, 100), max_denominator=1000), min_size=1, max_size=5),
     slopes=st.lists(st.integers(1, 1000), min_size=5, max_size=5),
     a=st.integers(1, 10**6),
     b=st.integers(1, 10**6),
 )
 @settings(max_examples=60, deadline=None)
-def test_convex_against_exact_piecewise_linear_minima(
-    kinks: list[Fraction], slopes: list[int], a: int, b: int
-) -> None:
+def test_convex_against_exact_piecewise_linear_minima(kinks: list[Fraction], slopes: list[int], a: int, b: int) -> None:
     # The minimum of a piecewise linear function lies at a kink or an end: an oracle in fractions.
     pairs = list(zip(kinks, slopes, strict=False))
 
@@ -545,9 +535,7 @@ def test_what_the_grid_missed_is_refused_by_the_search() -> None:
 
 def test_a_search_that_ends_too_early_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lossfloor.losses._DEPTHS", 5)
-    with pytest.raises(
-        ValueError, match="'function' must be convex and right to a few units of rounding, got"
-    ):
+    with pytest.raises(ValueError, match="'function' must be convex and right to a few units of rounding, got"):
         Convex(lambda q: -np.log(q)).bayes_risk([0.3, 0.4])
 
 

@@ -1,4 +1,4 @@
-"""The independent checker: is a claimed floor proved by its certificate and the data?
+"""The independent checker: whether a claimed floor is proved by its certificate and the data.
 
 This module shares no code with the solver or the kernels.  It needs no max-flow: the certificate carries the flow, and
 checking takes sums of integers and a look at the conflicts.
@@ -202,7 +202,7 @@ def check(
 
 
 def _entropy_weight(a: int, b: int) -> float:
-    """(a + b) times the entropy of a : b in nats."""
+    """Return (a + b) times the entropy of a : b in nats."""
     if a == 0 or b == 0:
         return 0.0
     return a * math.log1p(b / a) + b * math.log1p(a / b)

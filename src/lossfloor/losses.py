@@ -512,9 +512,7 @@ class Costs(Loss):
         if second is None:
             if self.first != self.second:
                 raise TypeError(
-                    must(
-                        "second", "given (which entries are of the second class) for a loss with costs", None
-                    )
+                    must("second", "given (which entries are of the second class) for a loss with costs", None)
                 )
             return np.asarray(float(self.first))
         return np.where(second, float(self.second), float(self.first))
@@ -626,9 +624,7 @@ class Convex(Loss):
         try:
             values = np.asarray(returned)
         except ValueError:
-            raise ValueError(
-                must("function", f"one that returns an array of shape ({q.size},)", returned)
-            ) from None
+            raise ValueError(must("function", f"one that returns an array of shape ({q.size},)", returned)) from None
         if values.dtype.kind not in "iuf":
             raise ValueError(must("function", "one that returns real numbers", returned))
         if values.shape != (q.size,):
@@ -706,9 +702,7 @@ class Convex(Loss):
             bent = cells.bend < -_TOLERANCE * (size[rows] + cells.spread)
             if bent.any():
                 q = float(cells.point[bent][0])
-                raise ValueError(
-                    must("function", "convex on [0, 1]", f"a bend the other way near q = {q} or {1 - q}")
-                )
+                raise ValueError(must("function", "convex on [0, 1]", f"a bend the other way near q = {q} or {1 - q}"))
             noise = _NOISE * (size[rows] + cells.spread)
             lower[rows] = np.maximum(lower[rows], cells.value - cells.gap - noise)
             better = cells.value < value[rows]
@@ -765,9 +759,7 @@ def resolve(loss: Loss | type[Loss] | str | Callable[..., Any]) -> Loss:
         try:
             return loss()
         except TypeError:
-            raise TypeError(
-                must("loss", f"an instance of {loss.__name__}, which takes arguments", loss)
-            ) from None
+            raise TypeError(must("loss", f"an instance of {loss.__name__}, which takes arguments", loss)) from None
     if callable(loss):
         return Convex(loss)
     raise TypeError(must("loss", "a Loss, the name of one or a convex decreasing function", loss))
@@ -874,9 +866,7 @@ def _value_at(function: Callable[..., Any], q: np.float64) -> Any:
         if q == 0 and not isinstance(error, TypeError):
             return np.inf
         what = "one that takes an array of numbers in [0, 1], or one such number"
-        raise ValueError(
-            must("function", what, f"{type(error).__name__}: {error}") + f" at q = {q}"
-        ) from error
+        raise ValueError(must("function", what, f"{type(error).__name__}: {error}") + f" at q = {q}") from error
 
 
 def _check_convex_decreasing(values: FloatArray, at_half: FloatArray) -> None:
@@ -888,9 +878,7 @@ def _check_convex_decreasing(values: FloatArray, at_half: FloatArray) -> None:
     infinite = np.isinf(values) & (_GRID >= 1 / _COARSE)
     if infinite.any():
         where = int(np.argmax(infinite))
-        raise ValueError(
-            must("function", "finite on (0, 1]", float(values[where])) + f" at q = {_GRID[where]}"
-        )
+        raise ValueError(must("function", "finite on (0, 1]", float(values[where])) + f" at q = {_GRID[where]}")
 
     rounding = _NOISE * (np.abs(at_half) + np.abs(values) + abs(values[-1]))
     with np.errstate(invalid="ignore"):  # infinities near 0, which pass

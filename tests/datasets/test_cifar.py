@@ -209,16 +209,12 @@ def test_batches_that_are_missing(tmp_path: Path, how: str) -> None:
     files = files10("python")
     del files["data_batch_3"]
     path = store(tmp_path, files, how)
-    with pytest.raises(
-        ValueError, match="has not all of CIFAR-10, split 'train': it needs data_batch_1, data_batch_2"
-    ):
+    with pytest.raises(ValueError, match="has not all of CIFAR-10, split 'train': it needs data_batch_1, data_batch_2"):
         load(path)
     assert len(load(path, split="test").X) == N
 
 
-@pytest.mark.parametrize(
-    ("label", "message"), [("coarse", "has no coarse labels"), ("super", "unknown label 'super'")]
-)
+@pytest.mark.parametrize(("label", "message"), [("coarse", "has no coarse labels"), ("super", "unknown label 'super'")])
 def test_labels_of_another_kind(tmp_path: Path, label: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load(store(tmp_path, files10("binary"), "folder"), label=label)
@@ -282,9 +278,7 @@ def test_a_registered_extension_is_no_way_around(tmp_path: Path) -> None:
         assert pickle.loads(b"\x80\x02\x82" + bytes([code]) + b".") is os.mkdir  # noqa: S301
         path = tmp_path / "test_batch"
         text = str(mark).encode()
-        path.write_bytes(
-            b"\x80\x02\x82" + bytes([code]) + b"X" + len(text).to_bytes(4, "little") + text + b"\x85R."
-        )
+        path.write_bytes(b"\x80\x02\x82" + bytes([code]) + b"X" + len(text).to_bytes(4, "little") + text + b"\x85R.")
         with pytest.raises(ValueError, match="is no pickled batch of CIFAR"):
             load(path)
         assert not mark.exists()
@@ -302,9 +296,7 @@ def test_only_latin_1_is_encoded(tmp_path: Path) -> None:
 def test_an_error_names_what_the_pickle_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "test_batch"
     path.write_bytes(pickle.dumps(Evil(os.mkdir, "x"), 2))
-    with pytest.raises(
-        ValueError, match=r"its pickle asks for \w+\.mkdir, which is no part of a CIFAR batch"
-    ):
+    with pytest.raises(ValueError, match=r"its pickle asks for \w+\.mkdir, which is no part of a CIFAR batch"):
         load(path)
 
 

@@ -89,9 +89,7 @@ def test_only_the_split_that_is_asked_for_is_opened(tmp_path: Path) -> None:
 
 def test_a_split_that_a_folder_does_not_have(tmp_path: Path) -> None:
     write_split(tmp_path, "train", images(5, 7), LABELS)
-    with pytest.raises(
-        ValueError, match=r"has no test split: it needs t10k-images-idx3-ubyte\.gz and t10k-labels"
-    ):
+    with pytest.raises(ValueError, match=r"has no test split: it needs t10k-images-idx3-ubyte\.gz and t10k-labels"):
         load(tmp_path, split="test")
 
 
@@ -178,9 +176,7 @@ def test_headers_that_make_no_sense(tmp_path: Path, content: bytes, message: str
 
 
 @pytest.mark.parametrize(("change", "there"), [(-1, 155), (1, 157)])
-def test_a_plain_file_must_have_the_size_that_its_header_promises(
-    tmp_path: Path, change: int, there: int
-) -> None:
+def test_a_plain_file_must_have_the_size_that_its_header_promises(tmp_path: Path, change: int, there: int) -> None:
     path = write_split(tmp_path, "train", images(14, 7), LABELS)
     content = path.read_bytes()
     path.write_bytes(content[:change] if change < 0 else content + bytes(change))

@@ -148,9 +148,7 @@ def test_the_unit_can_be_given(path: Path, unit: Any, expected: Any) -> None:
     assert isinstance(data.unit, (int, Fraction))
 
 
-@pytest.mark.parametrize(
-    "name", ["fashion-mnist", "Fashion-MNIST", "FashionMNIST", "fashion_mnist", " fashion mnist"]
-)
+@pytest.mark.parametrize("name", ["fashion-mnist", "Fashion-MNIST", "FashionMNIST", "fashion_mnist", " fashion mnist"])
 def test_names_are_read_kindly(name: str) -> None:
     assert load(name, split="test", n_per_class=1).name == "fashion-mnist"
 
@@ -191,14 +189,10 @@ def test_a_name_goes_before_a_file_of_that_name(tmp_path: Path, monkeypatch: pyt
             load(path)
 
 
-def test_a_file_without_an_ending_is_a_path_if_it_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_an_ending_is_a_path_if_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "thing").write_bytes(b"")
-    with pytest.raises(
-        ValueError, match=r"thing is of no format that is read here: IDX \(.*\); npz \(.*image folder"
-    ):
+    with pytest.raises(ValueError, match=r"thing is of no format that is read here: IDX \(.*\); npz \(.*image folder"):
         load("thing")
 
 
@@ -229,9 +223,7 @@ def test_what_is_available() -> None:
 
 def test_the_repr_is_short() -> None:
     data = load("fashion-mnist", split="test", classes=("Dress", 7), n_per_class=10)
-    assert repr(data) == (
-        "<Dataset fashion-mnist: X (20, 28, 28) uint8, y {3 (Dress): 10, 7 (Sneaker): 10}, unit 255>"
-    )
+    assert repr(data) == ("<Dataset fashion-mnist: X (20, 28, 28) uint8, y {3 (Dress): 10, 7 (Sneaker): 10}, unit 255>")
     many = Dataset(np.zeros((100, 1)), np.arange(100), {}, name="many")
     assert repr(many) == (
         "<Dataset many: X (100, 1) float64, y {0: 1, 1: 1, 2: 1, 3: 1, 4: 1, 5: 1, ... 100 classes}, unit 1>"
@@ -243,9 +235,7 @@ def test_a_data_set_is_frozen_and_checked() -> None:
     assert data.counts == {"a": 1, "b": 1}
     with pytest.raises(dataclasses.FrozenInstanceError):
         data.unit = 3  # type: ignore[misc]
-    with pytest.raises(
-        ValueError, match=r"'y' must be of shape \(2,\), one label an example, got 'shape \(3,\)'"
-    ):
+    with pytest.raises(ValueError, match=r"'y' must be of shape \(2,\), one label an example, got 'shape \(3,\)'"):
         Dataset(np.zeros((2, 1)), np.arange(3), {})
     with pytest.raises(ValueError, match="'unit' must be positive, got -1"):
         Dataset(np.zeros((2, 1)), np.arange(2), {}, unit=-1)

@@ -47,9 +47,7 @@ def save_raw(path: Path, **members: bytes) -> Path:
         X > 100,
     ],
 )
-def test_an_archive_comes_back_as_it_was_written(
-    tmp_path: Path, examples: np.ndarray, compressed: bool
-) -> None:
+def test_an_archive_comes_back_as_it_was_written(tmp_path: Path, examples: np.ndarray, compressed: bool) -> None:
     data = load(save(tmp_path / "set.npz", compressed, X=examples, y=Y))
     np.testing.assert_array_equal(data.X, examples)
     assert data.X.dtype == examples.dtype.newbyteorder("=")
@@ -58,9 +56,7 @@ def test_an_archive_comes_back_as_it_was_written(
     assert data.name == "set.npz"
 
 
-@pytest.mark.parametrize(
-    ("examples", "unit"), [(X, 255), (X.reshape(6, 9), 1), (X.astype(np.int32), 1), (X / 255, 1)]
-)
+@pytest.mark.parametrize(("examples", "unit"), [(X, 255), (X.reshape(6, 9), 1), (X.astype(np.int32), 1), (X / 255, 1)])
 def test_the_unit_is_255_for_images_of_bytes_only(tmp_path: Path, examples: np.ndarray, unit: int) -> None:
     assert load(save(tmp_path / "set.npz", X=examples, y=Y)).unit == unit
 
@@ -79,9 +75,7 @@ def test_splits_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not divided into splits: 'split' must be 'train' or 'all'"):
         load(save(tmp_path / "a.npz", X=X, y=Y), split="test")
     for split in ("test", "all"):
-        with pytest.raises(
-            ValueError, match="has no test split: it needs x_test and y_test, got x_train, y_train"
-        ):
+        with pytest.raises(ValueError, match="has no test split: it needs x_test and y_test, got x_train, y_train"):
             load(save(tmp_path / "b.npz", x_train=X, y_train=Y), split=split)
 
 

@@ -180,9 +180,7 @@ def test_a_table_has_no_splits(tmp_path: Path) -> None:
         (["bool_", "bool_"], np.bool_),
     ],
 )
-def test_parquet_keeps_the_dtype_that_holds_all_columns(
-    tmp_path: Path, kinds: list[str], dtype: type
-) -> None:
+def test_parquet_keeps_the_dtype_that_holds_all_columns(tmp_path: Path, kinds: list[str], dtype: type) -> None:
     columns = [pa.array([1, 0, 1], type=pa.int8()).cast(getattr(pa, kind)()) for kind in kinds]
     data = load(parquet(tmp_path, {"a": columns[0], "target": [5, 6, 5], "b": columns[1]}))
     assert data.X.dtype == dtype

@@ -25,9 +25,7 @@ def write_mnist(folder: Path, value: int, prefix: str = "train") -> Path:
     (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(
         gzip.compress(idx_bytes(np.full((2, 3, 3), value, np.uint8)))
     )
-    (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(
-        gzip.compress(idx_bytes(np.array([3, 7], np.uint8)))
-    )
+    (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(np.array([3, 7], np.uint8))))
     return folder
 
 
@@ -97,9 +95,7 @@ def test_an_explicit_folder_is_the_only_place(places: dict[str, Path], tmp_path:
 
 
 def test_an_explicit_folder_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(
-        DatasetNotFoundError, match=r"'data_dir' must be a folder that exists, got '.*nowhere'"
-    ):
+    with pytest.raises(DatasetNotFoundError, match=r"'data_dir' must be a folder that exists, got '.*nowhere'"):
         load("mnist", data_dir=tmp_path / "nowhere")
 
 

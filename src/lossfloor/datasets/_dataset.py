@@ -58,9 +58,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if self.y.shape != self.X.shape[:1]:
-            raise ValueError(
-                must("y", f"of shape ({len(self.X)},), one label an example", f"shape {self.y.shape}")
-            )
+            raise ValueError(must("y", f"of shape ({len(self.X)},), one label an example", f"shape {self.y.shape}"))
         object.__setattr__(self, "unit", as_unit(self.unit))
 
     @property
@@ -76,10 +74,7 @@ class Dataset:
         ]
         if len(self.counts) > _CLASSES_SHOWN:
             classes.append(f"... {len(self.counts)} classes")
-        return (
-            f"<Dataset {self.name}: X {self.X.shape} {self.X.dtype}, "
-            f"y {{{', '.join(classes)}}}, unit {self.unit}>"
-        )
+        return f"<Dataset {self.name}: X {self.X.shape} {self.X.dtype}, y {{{', '.join(classes)}}}, unit {self.unit}>"
 
 
 def describe(label: int | str, class_names: Mapping[int | str, str]) -> str:

@@ -147,9 +147,7 @@ def as_label_array(values: Array, what: str) -> Array:
     if values.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(values) | (values != np.floor(values)))
         if bad.size:
-            raise ValueError(
-                f"{what} must hold class labels ({_LABELS}), got {values[bad[0]]} in row {bad[0]}"
-            )
+            raise ValueError(f"{what} must hold class labels ({_LABELS}), got {values[bad[0]]} in row {bad[0]}")
     elif values.dtype.kind not in "iub":
         raise ValueError(f"{what} must hold class labels ({_LABELS}), got dtype {values.dtype}")
     if values.dtype.kind in "uf" and (np.abs(values) >= 2.0**63).any():

@@ -45,9 +45,7 @@ def as_count(n_per_class: object) -> int | None:
     return int(n_per_class)
 
 
-def select(
-    examples: Examples, classes: list[Label] | None, n_per_class: int | None
-) -> tuple[Rows, dict[Label, str]]:
+def select(examples: Examples, classes: list[Label] | None, n_per_class: int | None) -> tuple[Rows, dict[Label, str]]:
     """Choose rows, and name the classes that they are of.
 
     Parameters
@@ -95,9 +93,7 @@ def _resolve(classes: list[Label], names: Mapping[Label, str]) -> list[Label]:
             raise ValueError(_unknown_class(wanted, names))
         if label in chosen:
             raise ValueError(
-                must(
-                    "classes", f"free of repetitions: class {describe(label, names)} is there twice", classes
-                )
+                must("classes", f"free of repetitions: class {describe(label, names)} is there twice", classes)
             )
         chosen.append(label)
     return chosen

@@ -73,7 +73,5 @@ SETS = (
     _bundled("digits", "digits.csv.gz", "load_digits", "1797 handwritten digits of 8 x 8 pixels, 10 classes"),
     _bundled("iris", "iris.csv", "load_iris", "150 flowers with 4 measures, 3 classes"),
     _bundled("wine", "wine_data.csv", "load_wine", "178 wines with 13 measures, 3 classes"),
-    _bundled(
-        "breast-cancer", "breast_cancer.csv", "load_breast_cancer", "569 tumours with 30 measures, 2 classes"
-    ),
+    _bundled("breast-cancer", "breast_cancer.csv", "load_breast_cancer", "569 tumours with 30 measures, 2 classes"),
 )

@@ -121,9 +121,7 @@ FORMAT = Format(
 def _read_single(path: Path, request: Request, kind: str) -> Examples:
     version = next(version for version in _VERSIONS if path.name in version.members("all"))
     if request.split == "test" and path.name not in version.members("test"):
-        raise ValueError(
-            f"{path} is one file, not of the test split: give the folder of both to use split='test'"
-        )
+        raise ValueError(f"{path} is one file, not of the test split: give the folder of both to use split='test'")
     examples = _open_batch(_file_bytes(path), str(path), version, kind)
     return replace(examples, class_names=_class_names({}, version, kind, str(path)))
 
@@ -223,9 +221,7 @@ def _open_batch(content: bytes, where: str, version: Version, kind: str) -> Exam
     pixels, labels = opened(content, where, version, kind)
     y = as_label_array(labels, where)
     if y.min() < 0 or y.max() >= version.n_classes[kind]:
-        raise ValueError(
-            f"{where}: its labels must be 0 to {version.n_classes[kind] - 1}, got {y.min()} to {y.max()}"
-        )
+        raise ValueError(f"{where}: its labels must be 0 to {version.n_classes[kind] - 1}, got {y.min()} to {y.max()}")
 
     def read(rows: Rows) -> Array:
         # The file has the colours one after the other; images elsewhere have them last.
@@ -368,9 +364,7 @@ class _Unpickler(pickle._Unpickler):
             "_codecs.encode": self._encode,
         }
         if f"{module}.{name}" not in known:
-            raise pickle.UnpicklingError(
-                f"its pickle asks for {module}.{name}, which is no part of a CIFAR batch"
-            )
+            raise pickle.UnpicklingError(f"its pickle asks for {module}.{name}, which is no part of a CIFAR batch")
         return known[f"{module}.{name}"]
 
     def _encode(self, text: str, encoding: str) -> bytes:

@@ -60,9 +60,7 @@ def _read(path: Path, request: Request) -> Examples:
     if not path.is_dir():
         is_test = _TEST_NAME.search(path.name) is not None
         if request.split == "test" and not is_test:
-            raise ValueError(
-                f"{path} is one file, not of the test split: give the folder of both to use split='test'"
-            )
+            raise ValueError(f"{path} is one file, not of the test split: give the folder of both to use split='test'")
         return _open_pair(path, _labels_beside(path))
     parts = []
     for part in parts_of(request.split):
@@ -74,9 +72,7 @@ def _read(path: Path, request: Request) -> Examples:
     return join(parts)
 
 
-FORMAT = Format(
-    "IDX", "IDX images beside their labels (.gz too), or a folder with MNIST's files", _accepts, _read
-)
+FORMAT = Format("IDX", "IDX images beside their labels (.gz too), or a folder with MNIST's files", _accepts, _read)
 
 
 def _usual_pair(folder: Path, part: str) -> tuple[Path, Path] | None:
@@ -133,9 +129,7 @@ class _File:
                 if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES:
                     raise ValueError(f"{path} is not an IDX file: it begins with {magic!r}")
                 if not 1 <= magic[3] <= _MAX_DIMENSIONS:
-                    raise ValueError(
-                        f"{path}: its header has {magic[3]} dimensions; 1 to {_MAX_DIMENSIONS} are read"
-                    )
+                    raise ValueError(f"{path}: its header has {magic[3]} dimensions; 1 to {_MAX_DIMENSIONS} are read")
                 dims = stream.read(4 * magic[3])
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{path} cannot be read: {error}") from error
@@ -161,9 +155,7 @@ class _File:
         there = self.path.stat().st_size
         if _is_gzip(self.path):
             if promised > DEFLATE_RATIO * there:
-                raise ValueError(
-                    f"{self.path}: its header promises {promised} bytes, more than its {there} can hold"
-                )
+                raise ValueError(f"{self.path}: its header promises {promised} bytes, more than its {there} can hold")
         elif promised != there:
             raise ValueError(f"{self.path}: its header promises {promised} bytes, but the file has {there}")
         must_fit(promised, str(self.path))
@@ -183,16 +175,12 @@ class _File:
                     size = min(step, self.shape[0] - start)
                     chunk = stream.read(size * self._row_bytes)
                     if len(chunk) < size * self._row_bytes:
-                        raise ValueError(
-                            f"{self.path} ends before the {self.shape[0]} rows that its header promises"
-                        )
+                        raise ValueError(f"{self.path} ends before the {self.shape[0]} rows that its header promises")
                     low, high = np.searchsorted(rows, (start, start + size))
                     block = np.frombuffer(chunk, self.dtype).reshape(size, *self.shape[1:])
                     out[low:high] = block[rows[low:high] - start]
                 if stream.read(1):
-                    raise ValueError(
-                        f"{self.path} goes on after the {self.shape[0]} rows that its header promises"
-                    )
+                    raise ValueError(f"{self.path} goes on after the {self.shape[0]} rows that its header promises")
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{self.path} cannot be read: {error}") from error
         return out

@@ -55,9 +55,7 @@ def _open_folder(path: Path) -> Examples:
         files += images
         words += [folder.name] * len(images)
     if not files:
-        raise ValueError(
-            f"{path} holds no data set: no subfolder with images, and none of the files of other formats"
-        )
+        raise ValueError(f"{path} holds no data set: no subfolder with images, and none of the files of other formats")
 
     def read(rows: Rows) -> Array:
         return _load([files[row] for row in rows])

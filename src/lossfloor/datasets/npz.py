@@ -55,9 +55,7 @@ def _read(path: Path, request: Request) -> Examples:
     return _open_pair(path, *pair)
 
 
-FORMAT = Format(
-    "npz", "NumPy archive with arrays X and y, or x_train, y_train, x_test, y_test", _accepts, _read
-)
+FORMAT = Format("npz", "NumPy archive with arrays X and y, or x_train, y_train, x_test, y_test", _accepts, _read)
 
 
 def _read_part(path: Path, arrays: set[str], part: str) -> Examples:
@@ -107,9 +105,7 @@ def _checked_shape(path: Path, name: str) -> tuple[int, ...]:
     except Exception as error:  # the header is a Python literal, and a hostile one can fail in any way
         raise ValueError(f"{what} cannot be read: {error}") from error
     if dtype.hasobject:
-        raise ValueError(
-            f"{what} holds Python objects, which are pickled and are not read; got dtype {dtype}"
-        )
+        raise ValueError(f"{what} holds Python objects, which are pickled and are not read; got dtype {dtype}")
     if dtype.kind not in "iufbU" or dtype.itemsize == 0:
         raise ValueError(f"{what} must hold numbers, or words for labels; got dtype {dtype}")
     if any(dim < 0 for dim in shape):

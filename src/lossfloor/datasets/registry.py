@@ -157,9 +157,7 @@ def load(
     )
 
 
-def _open(
-    name_or_path: str | os.PathLike[str], data_dir: Path | None, request: Request
-) -> tuple[str, Examples]:
+def _open(name_or_path: str | os.PathLike[str], data_dir: Path | None, request: Request) -> tuple[str, Examples]:
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise TypeError(must("name_or_path", "the name of a data set or the path of a file", name_or_path))
     if not os.fspath(name_or_path):

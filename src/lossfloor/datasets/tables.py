@@ -32,14 +32,10 @@ _LABEL_NAMES = ("label", "target", "class", "y")
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
-def _column_of_labels(
-    names: Sequence[str] | None, n_columns: int, label: str | int | None, path: Path
-) -> int:
+def _column_of_labels(names: Sequence[str] | None, n_columns: int, label: str | int | None, path: Path) -> int:
     """Find the column of labels: the one asked for, the one that is named so, or the last."""
     if n_columns < 2:
-        raise ValueError(
-            f"{path} must have a column of labels and at least one of features, got {n_columns} column"
-        )
+        raise ValueError(f"{path} must have a column of labels and at least one of features, got {n_columns} column")
     if isinstance(label, str):
         if names is not None and label in names:
             return list(names).index(label)
@@ -144,9 +140,7 @@ class _CsvTable:
             )
         word = cells.pop(self._at).strip()
         if not word:
-            raise ValueError(
-                f"{self._path}, row {number}, column {self._names[self._at]!r}: the label is missing"
-            )
+            raise ValueError(f"{self._path}, row {number}, column {self._names[self._at]!r}: the label is missing")
         self._words.append(word)
         if self._values.typecode == "q":
             try:
@@ -194,9 +188,7 @@ def _read_parquet(path: Path, request: Request) -> Examples:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingDependencyError(
-            "reading .parquet needs pyarrow: pip install 'lossfloor[parquet]'"
-        ) from None
+        raise MissingDependencyError("reading .parquet needs pyarrow: pip install 'lossfloor[parquet]'") from None
     must_not_ask_for_test(request, str(path))
     try:
         file = pq.ParquetFile(path)
@@ -262,11 +254,7 @@ def _parquet_labels(file: Any, name: str, path: Path) -> Array:
         raise ValueError(f"{what} must hold a label in each row, got {column.null_count} nulls")
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return as_label_array(np.array(column.to_pylist(), dtype=np.str_), what)
-    if not (
-        pa.types.is_integer(column.type)
-        or pa.types.is_floating(column.type)
-        or pa.types.is_boolean(column.type)
-    ):
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
         raise ValueError(f"{what} must hold class labels (whole numbers or words), got {column.type}")
     return as_label_array(column.to_numpy(), what)
 
