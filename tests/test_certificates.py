@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -56,7 +57,9 @@ def problem(kind: str, seed: int = 0) -> Problem:
             case = random_case(rng, largest=30)
         C = case.matrix()
         weights = np.concatenate(case.weights)
-        return Problem(lf.floor(None, case.labels, lf.Precomputed(conflicts=C), sample_weight=weights), None, case.labels, C)
+        return Problem(
+            lf.floor(None, case.labels, lf.Precomputed(conflicts=C), sample_weight=weights), None, case.labels, C
+        )
     if kind == "sparse distances":
         D = np.abs(X[:, None] - X[None]).sum(axis=2)
         near = sparse.csr_array(np.where(D <= 5, D + 1, 0))  # the matrix holds no explicit zero
@@ -190,9 +193,7 @@ def dropped_flow(c: Certificate, rng: np.random.Generator) -> Certificate | None
     if k is None:
         return None
     keep = np.arange(len(c.flow_edges)) != k
-    return dataclasses.replace(
-        c, flow_edges=c.flow_edges[keep], flow_high=c.flow_high[keep], flow_low=c.flow_low[keep]
-    )
+    return dataclasses.replace(c, flow_edges=c.flow_edges[keep], flow_high=c.flow_high[keep], flow_low=c.flow_low[keep])
 
 
 def added_flow(c: Certificate, rng: np.random.Generator) -> Certificate:
@@ -404,7 +405,9 @@ def test_a_mutated_certificate_is_rejected(mutate: Mutation, kind: str) -> None:
     assert n_tried > 0
 
 
-@pytest.mark.parametrize("name", ["codes", "weight", "block", "a", "b", "flow_edges", "flow_high", "flow_low", "classes"])
+@pytest.mark.parametrize(
+    "name", ["codes", "weight", "block", "a", "b", "flow_edges", "flow_high", "flow_low", "classes"]
+)
 @pytest.mark.parametrize("kind", ["l2", "matrix"])
 def test_truncated_and_lengthened_parts_are_rejected(kind: str, name: str) -> None:
     case = problem(kind)
@@ -460,10 +463,9 @@ def test_whatever_is_accepted_is_the_solution(kind: str) -> None:
         for _ in range(60):
             certificate: Certificate | None = case.floor.certificate
             for mutate in rng.choice(MUTATIONS, size=2):  # type: ignore[arg-type]
-                try:
+                # What an earlier mutation left may be too odd to mutate again.
+                with contextlib.suppress(ValueError, IndexError, ZeroDivisionError, KeyError):
                     certificate = mutate(certificate, rng) or certificate
-                except (ValueError, IndexError, ZeroDivisionError, KeyError):
-                    pass  # what an earlier mutation left is too odd to mutate again
             try:
                 case.check(certificate)
             except lf.CertificateError:
@@ -751,9 +753,7 @@ def test_the_checker_needs_neither_solver_nor_extension(tmp_path: Path) -> None:
         print(certificates.check(certificate, data["X"], data["y"]).zero_one)
         """
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == str(case.floor.exact_loss("zero_one"))
 
 
@@ -859,7 +859,24 @@ def test_a_hostile_member_is_refused(tmp_path: Path, members: dict[str, bytes], 
         lf.Floor.load(path)
 
 
-@pytest.mark.parametrize("name", ["classes", "codes", "weight", "block", "a", "b", "flow_edges", "flow_high", "flow_low", "adversary", "degrees", "counts", "format"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "classes",
+        "codes",
+        "weight",
+        "block",
+        "a",
+        "b",
+        "flow_edges",
+        "flow_high",
+        "flow_low",
+        "adversary",
+        "degrees",
+        "counts",
+        "format",
+    ],
+)
 def test_a_member_that_is_missing_is_noticed(tmp_path: Path, members: dict[str, bytes], name: str) -> None:
     path = write(tmp_path / "floor.npz", {key: data for key, data in members.items() if key != f"{name}.npy"})
     with pytest.raises((ValueError, lf.CertificateError)):

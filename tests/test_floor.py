@@ -422,9 +422,7 @@ def test_to_frame(example: lf.Floor) -> None:
     assert frame["correct_probability"].tolist() == example.correct_probability.tolist()
 
 
-def test_to_frame_names_the_extra_if_pandas_is_missing(
-    example: lf.Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_to_frame_names_the_extra_if_pandas_is_missing(example: lf.Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"lossfloor\[frames\]"):
         example.to_frame()

@@ -155,9 +155,7 @@ def test_blocks_do_not_depend_on_the_order(case: Case, random: object) -> None:
 
 @given(cases())
 def test_swapping_the_sides_turns_the_blocks_around(case: Case) -> None:
-    turned = Case(
-        case.n_right, case.n_left, sorted((v, u) for u, v in case.edges), case.right_weight, case.left_weight
-    )
+    turned = Case(case.n_right, case.n_left, sorted((v, u) for u, v in case.edges), case.right_weight, case.left_weight)
     before, after = solved(case), solved(turned)
     last = len(before) - 1
     assert after.a.tolist() == before.b.tolist()[::-1]
@@ -345,16 +343,16 @@ def test_progress_ascends_to_the_number_of_vertices() -> None:
     assert [done for _, done, _ in calls] == sorted(done for _, done, _ in calls)
 
 
-class Interrupted(Exception):
+class InterruptedByTestError(Exception):
     pass
 
 
 @pytest.fixture
 def alarm() -> Iterator[None]:
-    """Raise Interrupted in the main thread after 0.3 seconds, as Ctrl-C would raise KeyboardInterrupt."""
+    """Raise InterruptedByTestError in the main thread after 0.3 seconds, as Ctrl-C would raise KeyboardInterrupt."""
 
     def ring(*_: object) -> None:
-        raise Interrupted
+        raise InterruptedByTestError
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, 0.3)
@@ -372,7 +370,7 @@ def test_a_long_solve_can_be_interrupted() -> None:
     supply[edges[0, 0]] = n
     graph = ConflictGraph.from_edges(edges, n_left=n + 1, n_right=n)
     began = time.perf_counter()
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedByTestError):
         solve(graph, supply, np.full(n, 2))
     assert time.perf_counter() - began < 10
 
@@ -384,7 +382,7 @@ def test_an_error_in_the_progress_of_a_long_solve_stops_it() -> None:
     supply[edges[0, 0]] = n
 
     def stop(*_: object) -> None:
-        raise Interrupted
+        raise InterruptedByTestError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedByTestError):
         solve(ConflictGraph.from_edges(edges, n_left=n + 1, n_right=n), supply, np.full(n, 2), progress=stop)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 #: The order of an l_p norm; None is the maximum norm.
 Order = Fraction | None
 
-#: Sums of powers that are not rational are compared with so many digits.  Different ones are much farther apart.
+#: Sums of powers that are not rational are compared with so many digits: what agrees in all but the last ten of them
+#: counts as equal.  Sums that differ are much farther apart.
 _DIGITS = 150
 
 
@@ -48,7 +49,7 @@ class AllPairs:
         if self.order.denominator == 1:
             return sum(step**self.order.numerator for step in steps)
         with decimal.localcontext(prec=_DIGITS):
-            return sum((_power(Fraction(step), self.order) for step in steps if step), decimal.Decimal(0))
+            return sum((_power(Fraction(step), self.order, _DIGITS) for step in steps if step), decimal.Decimal(0))
 
     def at_most(self, i: int, j: int, radius: Fraction) -> bool:
         """Tell whether a pair is at most `radius` apart."""
@@ -59,9 +60,13 @@ class AllPairs:
             return bool(self.keys[i][j] <= bound)
         if self.order.denominator == 1:
             return bool(self.keys[i][j] <= bound**self.order.numerator)
-        with decimal.localcontext(prec=_DIGITS):
-            limit = _power(bound, self.order) if bound else decimal.Decimal(0)
-            return bool(self.keys[i][j] <= limit * (1 + decimal.Decimal(10) ** (20 - _DIGITS)))
+        for digits in (40, _DIGITS):  # the first settles all but the closest
+            with decimal.localcontext(prec=digits):
+                limit = _power(bound, self.order, digits) if bound else decimal.Decimal(0)
+                apart = self.keys[i][j] - limit
+                if abs(apart) > limit * decimal.Decimal(10) ** (10 - digits):
+                    return bool(apart < 0)
+        return True
 
     def within(self, radii: Any) -> npt.NDArray[np.bool_]:
         """Tell of every pair whether it is within ``radii(i, j)``."""
@@ -71,9 +76,7 @@ class AllPairs:
     def levels(self, thresholds: list[Fraction]) -> npt.NDArray[np.int64]:
         """Count for every pair the thresholds below its distance."""
         n, m = len(self.keys), len(self.keys[0])
-        return np.array(
-            [[sum(not self.at_most(i, j, t) for t in thresholds) for j in range(m)] for i in range(n)]
-        )
+        return np.array([[sum(not self.at_most(i, j, t) for t in thresholds) for j in range(m)] for i in range(n)])
 
     def near(self, i: int, j: int) -> Fraction:
         """Return a rational within 2^-80 of the distance of a pair, in proportion; exact for l1 and linf."""
@@ -93,7 +96,8 @@ def _size(value: Fraction) -> int:
 
 
 @functools.lru_cache(maxsize=10_000)
-def _power(value: Fraction, order: Fraction) -> decimal.Decimal:
+def _power(value: Fraction, order: Fraction, digits: int) -> decimal.Decimal:
+    """Return ``value**order`` to so many digits, which must be the precision of the context."""
     number = decimal.Decimal(value.numerator) / value.denominator
     return number ** (decimal.Decimal(order.numerator) / order.denominator)
 

@@ -38,7 +38,7 @@ def floor(case: Case, loss: str, costs: tuple[float, float] = (1.0, 1.0)) -> flo
     q = cp.Variable(n)
     limits = [q <= 1, q >= 0]
     if case.edges:
-        ends = np.array(case.edges) + [0, case.n_left]
+        ends = np.array(case.edges) + np.array([0, case.n_left])
         k = len(ends)
         rows = np.repeat(np.arange(k), 2)
         limits.append(sparse.csr_array((np.ones(2 * k), (rows, ends.ravel())), shape=(k, n)) @ q <= 1)

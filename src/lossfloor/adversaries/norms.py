@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import distance
 
 from lossfloor import exact
 from lossfloor._validation import as_fraction, must
+from lossfloor.adversaries import _meeting
 from lossfloor.adversaries._pairs import U, fractions
 from lossfloor.adversaries.base import BitRows, ConflictRows, Index, show_number
 from lossfloor.adversaries.bodies import AxisBox, Ball, Body
@@ -98,6 +98,11 @@ class NormBall(GaugeBall):
             return AxisBox(middle, [value - radius for value in middle], [value + radius for value in middle])
         return Ball(middle, self.order, None, radius)
 
+    def _between(
+        self, a: npt.NDArray[Any], b: npt.NDArray[Any], radii: tuple[Fraction, Fraction], dtype: np.dtype[Any]
+    ) -> npt.NDArray[Any] | None:
+        return None if self.order != 1 else _meeting.on_staircase(a, b, [Fraction(1)] * len(a), radii, dtype)
+
     def _gram(self, centres: npt.NDArray[Any]) -> list[list[Fraction]] | None:
         if self.order != 2:
             return None
@@ -112,6 +117,8 @@ def norm_bounds(order: Order, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tup
     Each difference is rounded once, its p-th power within 2p + 4 roundings, the sum of d of them within d,
     and the root within 8: relative errors of 2^-53 each.
     """
+    from scipy.spatial import distance  # here, since few need it and it takes long to import
+
     left, right = XA.astype(np.float64), XB.astype(np.float64)
     d = left.shape[1]
     # Powers of two keep the powers from overflow and from most underflow; what is left of the latter is added

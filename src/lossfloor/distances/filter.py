@@ -39,8 +39,8 @@ _SAMPLE = 192
 #: Dimensions to choose from; the basis is made for the last.
 DIMENSIONS = (16, 32, 48, 64)
 #: Costs of a pair in products of the dense kernel: the comparison of the filter, and a feature of an open pair.
-_COST_OF_COMPARISON = 30.0
-_COST_OF_FEATURE = {np.dtype(np.int16): 2.0, np.dtype(np.float32): 2.5, np.dtype(np.float64): 5.0}
+_COST_OF_COMPARISON = 42.0
+_COST_OF_FEATURE = {np.dtype(np.int16): 2.5, np.dtype(np.float32): 4.0, np.dtype(np.float64): 5.0}
 
 FloatArray = npt.NDArray[np.float64]
 SingleArray = npt.NDArray[np.float32]
@@ -174,14 +174,17 @@ class FilterRadii:
         """Scale radii, rounding a shared threshold to the next double (the tolerance covers that)."""
         return cls(None if shared is None else exact.bracket(shared * scale)[1], left, right)
 
+    @property
+    def largest(self) -> float:
+        """The largest threshold of any pair."""
+        if self.shared is not None:
+            return self.shared
+        return float(self.left.max(initial=0)) + float(self.right.max(initial=0))
+
     def tolerance(self, owner: ProjectionFilter) -> float:
         """Return the bound on the rounding of h and of the sums."""
         first, second = owner.sizes()
-        if self.shared is None:
-            reach = (float(self.left.max(initial=0)) + float(self.right.max(initial=0))) ** 2
-        else:
-            reach = self.shared**2
-        largest = first + second + reach
+        largest = first + second + self.largest**2
         return 8 * _U32 * largest + owner.conversion * (first + second) + 2.0**-120
 
 

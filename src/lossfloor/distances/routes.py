@@ -7,8 +7,10 @@ lp, and the distance itself for l1 and linf.
 Bounds (u is 2^-24 for float32 and 2^-53 for float64, gamma_k = k u / (1 - k u)):
 
 - Integers: every sum is exact, the bound is 0.
-- l1, linf, lp on floats: each |a - b| is rounded once, the sum of d terms at most d times, and a p-th power costs p
-  roundings more, so the key is right up to the relative error gamma_{d + p + 4}.
+- l1, linf, lp on floats: each |a - b| is rounded once, which the p-th power makes p roundings, the power itself costs p
+  roundings more, and the sum of d terms d, so the key is right up to the relative error gamma_{d + 2p + 4}.  A p that
+  is no double, such as 4/3, is rounded too: x^p is then off by |log x| p u more, where |log x| < 750 for all doubles.
+- Integers of 2^53 and more are rounded when they become doubles: an absolute error of 2^-53 of the largest of them.
 - l2 on floats goes by products.  Examples are scaled by a power of two (exact) and centred in double precision, then
   rounded to the kernel's type: entry by entry a relative error of kappa = u + 2^-52.  With a, b the rounded examples
   and s = |a|^2 + |b|^2, the product is off by gamma_{d+8} |a||b| <= gamma_{d+8} s / 2, the squares (in double) by
@@ -81,6 +83,14 @@ class Route:
 def gamma(count: float, unit: float) -> float:
     """Return the bound on the relative error of `count` roundings."""
     return count * unit / (1 - count * unit) if count * unit < 0.5 else np.inf
+
+
+def roundings_of_power(order: Order) -> float:
+    """Return how many roundings a p-th power of a rounded number counts for."""
+    if order is None or order == 1:
+        return 1.0
+    p = float(order)
+    return 2 * p if Fraction(p) == order else 752 * p
 
 
 def choose(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, precise: bool = False) -> Route:
@@ -185,7 +195,8 @@ def _whole_float64_products(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> 
 
 def exponent_of(*sides: npt.NDArray[Any]) -> int:
     """Return e with every entry at most ``2**e`` in size."""
-    largest = max(float(np.abs(side).max()) for side in sides)
+    # Not abs(side): the smallest int64 has none, and no memory is needed this way.
+    largest = max(max(float(side.max()), -float(side.min())) for side in sides)
     return 0 if largest == 0 else int(np.frexp(largest)[1])
 
 
@@ -202,6 +213,8 @@ def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type
     relative = _SAFETY * (gamma(d + 8, u) + 2 * kappa * (2 + kappa) + _U64 * (d + 8))
     # Underflow, in the scaling, in the rounding to `dtype` and in the products of entries below 1 in size.
     absolute = d * (2.0**-140 if dtype is np.float32 else 2.0**-1060)
+    # Both entries are off by 2^-53 at most, and their difference is at most 2.
+    absolute += d * 2.0**-49 if _conversion_rounds(exponent, left, right) else 0.0
     name = "float32 products" if dtype is np.float32 else "float64 products"
     return Route(
         f"{name}, doubtful pairs decided again",
@@ -212,6 +225,11 @@ def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type
         relative,
         absolute,
     )
+
+
+def _conversion_rounds(exponent: int, *sides: npt.NDArray[Any]) -> bool:
+    """Tell whether entries of at most ``2**exponent`` may change when they become doubles."""
+    return exponent > 53 and any(side.dtype.kind in "iu" for side in sides)
 
 
 def _two_to(exponent: int) -> Fraction:
@@ -242,7 +260,7 @@ def _telling_features_first(*sides: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
             count = min(len(samples[0]), len(rolled))
             apart += np.square(samples[0][:count] - rolled[:count]).mean(axis=0)
     ranking = np.argsort(-apart, kind="stable")
-    return [np.ascontiguousarray(side[:, ranking]) for side in sides]
+    return [np.take(side, ranking, axis=1) for side in sides]
 
 
 def _float_folds(
@@ -268,17 +286,14 @@ def _float_folds(
     # lp needs entries of size one against overflow of powers; the others only when a sum could overflow.
     shift = exponent if metric == "lp" or (not single and exponent > 960) else 0
     sides = [side.astype(dtype) if shift == 0 else np.ldexp(side.astype(dtype), -shift) for side in (left, right)]
-    conversion = 0.0
-    if not single and any(side.dtype.kind in "iu" and side.dtype.itemsize == 8 for side in (left, right)):
-        # Whole numbers of 2^53 and more are rounded by the conversion: the differences are right only up to this.
-        conversion = 4.0 * np.ldexp(1.0, exponent - shift - 53)
-    extra = 0 if order is None else float(order)
-    relative = _SAFETY * gamma((1 if metric == "linf" else d) + extra + 4, u)
+    relative = _SAFETY * gamma((1 if metric == "linf" else d) + roundings_of_power(order) + 4, u)
     absolute = 0.0 if shift == 0 else d * 2.0**-1060
-    if conversion:
+    if _conversion_rounds(exponent, left, right):
+        # The differences are right only up to this.
+        conversion = 4.0 * float(np.ldexp(1.0, exponent - shift - 53))
         top = 4.0 * float(np.ldexp(1.0, exponent - shift))
-        steepness = 1.0 if metric in ("l1", "linf") else extra * top ** (extra - 1)
-        absolute += d * conversion * steepness
+        p = 1.0 if order is None else float(order)
+        absolute += d * conversion * p * top ** (p - 1) if p < 500 else np.inf
     ranked = _telling_features_first(*sides)
     return Route(
         f"{np.dtype(dtype).name} {'maxima' if metric == 'linf' else 'sums'}, doubtful pairs decided again",

@@ -135,6 +135,8 @@ class PairSweep:
         if self._filter is None:
             return None
         chosen = self._filter_radii(radii, self._filter.scale)
+        if chosen.largest > 2.0**50:  # beyond all distances, and its square has no place in single precision
+            return None
         plan = self._filter.plan(chosen)
         self.plan = plan
         return self._filter.prepare(chosen, plan) if plan.cost < self.left.shape[1] else None
@@ -202,11 +204,12 @@ class PairSweep:
                 lower, upper = key if isinstance(key, tuple) else exact.bracket(key)
             bits, doubtful = strips.within_bracket(rows, route.relative, route.absolute, lower, upper, threads)
             return bits, doubtful
-        power = 1.0 if self.order in (1, None) else float(self.order)
         left = _as_doubles(radii.left, route.scale, start, stop, len(self.left))
         right = _as_doubles(radii.right, route.scale, 0, len(self.right), len(self.right))
-        slack = (power + 2) * 2.0**-48
-        return strips.within_radii(rows, route.relative, route.absolute, left, right, slack, threads)
+        # Radii below all normal doubles are rounded by up to 2^-1074.
+        absolute = route.absolute + 2.0**-1060
+        slack = routes.roundings_of_power(self.order) * 2.0**-48
+        return strips.within_radii(rows, route.relative, absolute, left, right, slack, threads)
 
     def _filtered(
         self, prepared: PreparedFilter, start: int, stop: int, radii: Radii
@@ -283,7 +286,10 @@ class PairSweep:
             elif self.order == 2:
                 keys, roundings = np.einsum("ij,ij->i", steps, steps), d + 6.0
             else:
-                keys, roundings = (steps ** float(self.order)).sum(axis=1), d + 2 * float(self.order) + 8.0
+                keys, roundings = (
+                    (steps ** float(self.order)).sum(axis=1),
+                    d + routes.roundings_of_power(self.order) + 8.0,
+                )
             if self.route.exact_keys:  # whole numbers below 2^53
                 return keys, keys
             margin = keys * (1.01 * routes.gamma(roundings, 2.0**-53)) + d * 2.0**-1060
@@ -443,8 +449,8 @@ def _as_doubles(
 
 
 def _finite(value: Fraction) -> float:
-    """Round to a double; a radius beyond them all is as good as one that still squares to a double."""
-    return float(min(value, Fraction(10) ** 150))
+    """Round to a double; a radius beyond them all is as good as one beyond all data (below 2^962, see the routes)."""
+    return float(min(value, Fraction(2) ** 1000))
 
 
 def paired_within(

@@ -1,0 +1,173 @@
+"""Ellipsoids: how far an example may be moved depends on the direction."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import exact
+from lossfloor._validation import must
+from lossfloor.adversaries._pairs import U, fractions
+from lossfloor.adversaries.base import Index
+from lossfloor.adversaries.bodies import Body, Ellipse, quadratic_form
+from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin
+
+
+class Ellipsoid(GaugeBall):
+    r"""Moves x to z at a Mahalanobis distance :math:`\sqrt{(z - x)^\top M (z - x)}` of at most `eps`.
+
+    Parameters
+    ----------
+    matrix : array_like of shape (d, d)
+        M, symmetric and positive definite, such as the inverse of a covariance matrix.  Its entries are taken
+        as the numbers that are stored.
+    eps : number or array_like of shape (n,)
+        Budget, shared or one for each example; at least 0, read as the decimal that prints it.
+    unit : number, default 1
+        How many units of the data make one unit of `eps`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If M is not square, not symmetric, or not positive definite beyond doubt of rounding; or `eps` or
+        `unit` is not what it must be.
+
+    Notes
+    -----
+    The distance is a norm, so two examples conflict exactly when it is at most the sum of their budgets.  A
+    matrix that is symmetric up to rounding only, as `numpy.linalg.inv` gives it, stands for its symmetric
+    part: the quadratic form is the same.
+
+    Examples
+    --------
+    >>> adversary = Ellipsoid([[1, 0], [0, 0.25]], eps=1)
+    >>> adversary
+    Ellipsoid(matrix=<2 x 2>, eps=1, unit=1)
+    >>> adversary.contains([[0, 0], [0, 0]], [[0, 2], [2, 0]])
+    array([ True, False])
+    """
+
+    name: ClassVar[str] = "ellipsoid"
+
+    def __init__(self, matrix: Any, eps: Any, unit: Any = 1) -> None:
+        super().__init__(eps, unit)
+        self.matrix = _checked(matrix)
+        self._root = _certain_root(self.matrix)
+        self._inverse_diagonal: npt.NDArray[np.float64] | None = None
+
+    def _details(self) -> list[str]:
+        return [f"matrix=<{len(self.matrix)} x {len(self.matrix)}>"]
+
+    def config(self) -> dict[str, Any]:
+        """Return the name, the matrix, the budgets and the unit."""
+        return {**super().config(), "matrix": self.matrix.tolist()}
+
+    def as_data(self, X: Any, n: int) -> npt.NDArray[Any]:
+        """Check that X is a matrix of finite numbers with `n` rows and as many features as the matrix."""
+        points = super().as_data(X, n)
+        if points.shape[1] != len(self.matrix):
+            raise ValueError(
+                must("X", f"of {len(self.matrix)} features, like the matrix", f"{points.shape[1]} features")
+            )
+        return points
+
+    def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
+        """Tell exactly whether two points, shape (d,), are at most `radius` apart, in units of the data."""
+        steps = [x - y for x, y in zip(fractions(a), fractions(b), strict=True)]
+        return radius >= 0 and quadratic_form(self.matrix, steps) <= radius**2
+
+    def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
+        """Bound the distances of all pairs from below and above, in units of the data, shape (n, m) each.
+
+        With L the computed Cholesky factor, ``|L L' - M| <= gamma_{d+1} |L| |L|'`` entry by entry (Higham,
+        Accuracy and Stability of Numerical Algorithms, theorem 10.3), so the squared distance of x and y is
+        off by at most gamma_{d+1} s^2, where ``s = |L'| |x - y|`` is at most the sum of ``e = ||L|' |x -
+        c||`` over both.  The same e bounds the rounding of the products with L, and that of the squared
+        distances of these.
+        """
+        d = len(self.matrix)
+        sides = [side.astype(np.float64) for side in (XA, XB)]
+        middle = (sides[0].mean(axis=0) + sides[1].mean(axis=0)) / 2
+        sides = [side - middle for side in sides]
+        images = [side @ self._root for side in sides]
+        moved = max(float_margin(XA), float_margin(XB))
+        sizes = [np.sqrt(np.square((np.abs(side) + moved) @ np.abs(self._root)).sum(axis=1)) for side in sides]
+        both = sizes[0][:, None] + sizes[1][None, :]
+        squares = np.square(images[0]).sum(axis=1)[:, None] + np.square(images[1]).sum(axis=1)[None, :]
+        squared = squares - 2 * (images[0] @ images[1].T)
+        # (d + 1) for the factor, 2 (d + 2) for both images, 2 (d + 8) for the squares and products, on s^2
+        # each, and twice that to be safe.
+        margin = 2 * (5 * d + 40) * U * np.square(both) + 2.0**-1000
+        if moved:
+            reach = float(np.sqrt(np.square(np.abs(self._root).sum(axis=0)).sum())) * moved
+            margin += 4 * reach * both + 4 * reach**2
+        low = np.sqrt(np.maximum(squared - margin, 0.0)) * (1 - 4 * U)
+        high = np.sqrt(np.maximum(squared, 0.0) + margin) * (1 + 4 * U)
+        return low, high
+
+    def _diagonal_of_inverse(self) -> npt.NDArray[np.float64]:
+        if self._inverse_diagonal is None:
+            self._inverse_diagonal = np.diag(np.linalg.inv(self._root @ self._root.T)).copy()
+        return self._inverse_diagonal
+
+    def reach(self, X: npt.NDArray[Any], index: Index) -> tuple[Matrix, Matrix]:
+        """Return boxes around the neighbourhoods, rounded outwards, shape (n, d) each."""
+        radii = np.array([exact.bracket(radius)[1] for radius in self.radii(len(X), index)])[:, None]
+        steps = radii * np.sqrt(self._diagonal_of_inverse()) * (1 + 1e-6)
+        middle = X.astype(np.float64)
+        margin = 1e-12 * np.abs(middle) + float_margin(X)
+        return middle - steps - margin, middle + steps + margin
+
+    def _body_of(self, x: npt.NDArray[Any], radius: Fraction) -> Body:
+        return Ellipse(fractions(x), self.matrix, self._diagonal_of_inverse(), radius)
+
+    def _gram(self, centres: npt.NDArray[Any]) -> list[list[Fraction]]:
+        rows, exponent = exact.integer_rows(centres)
+        entries, power = exact.integer_rows(self.matrix)
+        unit = exact.power_of_two(2 * exponent + power - 1)
+        images = [[sum(m * x for m, x in zip(line, row, strict=True)) for line in entries] for row in rows]
+        products = [[sum(x * y for x, y in zip(a, b, strict=True)) for b in images] for a in rows]
+        # Twice the symmetric part, halved by the unit.
+        k = range(len(rows))
+        return [[(products[i][j] + products[j][i]) * unit for j in k] for i in k]
+
+
+def _checked(matrix: Any) -> npt.NDArray[np.float64]:
+    given = np.asarray(matrix)
+    if given.dtype.kind not in "iuf":
+        raise TypeError(must("matrix", "a matrix of real numbers", given.dtype))
+    M = np.array(given, dtype=np.float64)
+    if M.ndim != 2 or M.shape[0] != M.shape[1] or M.size == 0:
+        raise ValueError(must("matrix", "square, d x d", f"shape {M.shape}"))
+    if not np.isfinite(M).all():
+        raise ValueError(must("matrix", "free of NaN and infinity", "an entry that is not finite"))
+    scale = np.sqrt(np.abs(np.diag(M)))
+    if np.any(np.abs(M - M.T) > 1e-8 * np.outer(scale, scale)):
+        raise ValueError(must("matrix", "symmetric", "entries that differ from their mirror images"))
+    return M
+
+
+def _certain_root(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return a Cholesky factor of the matrix, whose being positive definite is proved.
+
+    If the factorisation of ``M - c I`` runs to its end with c above the rounding error that it can make,
+    which is at most ``gamma_{d+1} trace(M)``, M is positive definite (Rump, Verification of positive
+    definiteness, 2006).
+    """
+    d = len(matrix)
+    symmetric = (matrix + matrix.T) / 2
+    diagonal = np.diag(symmetric)
+    if np.any(diagonal <= 0):
+        raise ValueError(must("matrix", "positive definite", f"a matrix with {diagonal.min():.3g} on its diagonal"))
+    try:
+        scale = np.exp2(-np.round(np.log2(diagonal) / 2))  # powers of two: the scaling is exact
+        scaled = symmetric * np.outer(scale, scale)
+        np.linalg.cholesky(scaled - np.eye(d) * (4 * (d + 4) * U * float(np.trace(scaled))))
+        root: npt.NDArray[np.float64] = np.linalg.cholesky(symmetric).astype(np.float64, copy=False)
+    except np.linalg.LinAlgError:
+        least = float(np.linalg.eigvalsh(symmetric)[0])
+        raise ValueError(must("matrix", "positive definite", f"a matrix with the eigenvalue {least:.3g}")) from None
+    return root

@@ -1,0 +1,216 @@
+"""An l_p ball in which each feature has a cost: some cannot be changed, some are dear, some are free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import exact
+from lossfloor._validation import must
+from lossfloor.adversaries import _meeting
+from lossfloor.adversaries._pairs import U, bit_rows, fractions, unpack
+from lossfloor.adversaries._tables import Amount, FeatureTable
+from lossfloor.adversaries.base import ConflictRows, Index
+from lossfloor.adversaries.bodies import AxisBox, Ball, Body
+from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin
+from lossfloor.adversaries.norms import as_order, norm_bounds, show_order
+from lossfloor.distances import PairSweep, Radii
+
+
+class WeightedLp(GaugeBall):
+    r"""Moves x to z at a cost :math:`(\sum_j (c_j |z_j - x_j|)^p)^{1/p}` of at most `eps`.
+
+    Parameters
+    ----------
+    p : number
+        At least 1, read as the decimal that prints it; ``float("inf")`` is the maximum norm.
+    costs : number or array_like of shape (d,)
+        Cost of one unit of each feature, at least 0: infinity freezes a feature, 0 sets it free.  Read as
+        decimals.
+    eps : number or array_like of shape (n,)
+        Budget, shared or one for each example; at least 0, read as the decimal that prints it.
+    unit : number, default 1
+        How many units of the data make one unit of `eps`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be.
+
+    Notes
+    -----
+    The cost is a seminorm on the features that are not frozen, so two examples conflict exactly when their
+    frozen features are equal and the cost of going from one to the other is at most the sum of their budgets.
+
+    Examples
+    --------
+    >>> adversary = WeightedLp(1, costs=[1, 0.5, float("inf")], eps=2)
+    >>> adversary
+    WeightedLp(p=1, costs=[1, 0.5, inf], eps=2, unit=1)
+    >>> adversary.contains([[0, 0, 7], [0, 0, 7]], [[1, 2, 7], [0, 0, 8]])
+    array([ True, False])
+    """
+
+    name: ClassVar[str] = "weighted-lp"
+
+    def __init__(self, p: Any, costs: Any, eps: Any, unit: Any = 1) -> None:
+        super().__init__(eps, unit)
+        self.order = as_order(p)
+        self.costs = FeatureTable("costs", costs)
+        if self.costs.codes.ndim == 2:
+            raise ValueError(must("costs", "one number or an array of shape (d,)", f"shape {self.costs.codes.shape}"))
+
+    def _details(self) -> list[str]:
+        return [f"p={show_order(self.order)}", f"costs={self.costs!r}"]
+
+    def config(self) -> dict[str, Any]:
+        """Return the name, the order, the costs, the budgets and the unit, rationals as strings."""
+        order = "inf" if self.order is None else str(self.order)
+        return {**super().config(), "p": order, "costs": self.costs.config()}
+
+    def as_data(self, X: Any, n: int) -> npt.NDArray[Any]:
+        """Check that X is a matrix of finite numbers with `n` rows and a cost for each feature."""
+        points = super().as_data(X, n)
+        self.costs.check(*points.shape)
+        return points
+
+    def _costs(self, d: int) -> list[Amount]:
+        return self.costs.amounts(self.costs.rows(1, d, None)[0])
+
+    def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
+        """Tell exactly whether moving a to b, shape (d,), costs at most `radius`, in units of the data."""
+        costs = self._costs(len(a))
+        denominator = math.lcm(*(cost.denominator for cost in costs if isinstance(cost, Fraction)))
+        moved = np.flatnonzero(a != b)  # numbers of two dtypes that numpy calls different but are equal cost nothing
+        if len(moved) == 0:
+            return radius >= 0
+        rows = [fractions(side[moved]) for side in (a, b)]
+        unit = math.lcm(*(value.denominator for row in rows for value in row))
+        steps = []
+        for x, y, j in zip(*rows, moved.tolist(), strict=True):
+            cost = costs[j]
+            if not isinstance(cost, Fraction):
+                if x != y:
+                    return False
+                continue
+            steps.append(int(abs(x - y) * unit) * int(cost * denominator))
+        return exact.norm_at_most([step for step in steps if step], 0, self.order, radius * denominator * unit)
+
+    def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
+        """Bound the costs between all pairs from below and above, in units of the data, shape (n, m) each.
+
+        Features are centred and multiplied by their costs, which rounds each scaled entry within 4 roundings;
+        the differences are then bounded as for an unweighted norm.
+        """
+        costs = self._costs(XA.shape[1])
+        paid = np.array([isinstance(cost, Fraction) and cost > 0 for cost in costs])
+        frozen = np.array([not isinstance(cost, Fraction) for cost in costs])
+        low, high = np.zeros((len(XA), len(XB))), np.zeros((len(XA), len(XB)))
+        if paid.any():
+            weights = np.array([float(cost) for cost, chosen in zip(costs, paid, strict=True) if chosen])
+            sides = [side[:, paid].astype(np.float64) for side in (XA, XB)]
+            middle = (sides[0].mean(axis=0) + sides[1].mean(axis=0)) / 2
+            sides = [(side - middle) * weights for side in sides]
+            low, high = norm_bounds(self.order, *sides)
+            # In every l_p norm an error is at most the sum of the errors of the entries.
+            extra = [
+                5 * U * np.abs(side).sum(axis=1) + weights.sum() * (float_margin(X) + 2.0**-1060)
+                for side, X in zip(sides, (XA, XB), strict=True)
+            ]
+            slack = extra[0][:, None] + extra[1][None, :]
+            low, high = np.maximum(low - slack, 0.0), high + slack
+        if frozen.any():
+            different = _row_numbers(XA[:, frozen], XB[:, frozen])
+            apart = different[: len(XA), None] != different[None, len(XA) :]
+            low[apart] = high[apart] = np.inf
+        return low, high
+
+    def conflicts(
+        self,
+        XA: npt.NDArray[Any],
+        XB: npt.NDArray[Any],
+        *,
+        index_a: Index | None = None,
+        index_b: Index | None = None,
+    ) -> Iterator[ConflictRows]:
+        """Yield the pairs whose frozen features agree and whose cost is at most the sum of the budgets."""
+        scaled = self._as_whole_numbers(XA, XB)
+        if scaled is None:
+            yield from super().conflicts(XA, XB, index_a=index_a, index_b=index_b)
+            return
+        left, right, denominator = scaled
+        frozen = np.array([not isinstance(cost, Fraction) for cost in self._costs(XA.shape[1])])
+        numbers = _row_numbers(XA[:, frozen], XB[:, frozen])
+        first, second = numbers[: len(XA)], numbers[len(XA) :]
+        radii = Radii(
+            tuple(radius * denominator for radius in self.radii(len(XA), index_a)),
+            tuple(radius * denominator for radius in self.radii(len(XB), index_b)),
+        )
+        for start, stop, bits in PairSweep(self.order, left, right).within(radii):
+            flags = unpack(bits, len(XB)) & (first[start:stop, None] == second[None, :])
+            yield bit_rows(start, flags)
+
+    def _as_whole_numbers(
+        self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int] | None:
+        """Multiply integer data by integer costs, if products stay small: that makes distances exact."""
+        costs = self._costs(XA.shape[1])
+        paid = [j for j, cost in enumerate(costs) if isinstance(cost, Fraction) and cost > 0]
+        if XA.dtype.kind not in "iu" or not paid:
+            return None
+        prices = [cost for cost in (costs[j] for j in paid) if isinstance(cost, Fraction)]
+        denominator = math.lcm(*(price.denominator for price in prices))
+        largest = max(int(price * denominator) for price in prices)
+        extent = max(max(abs(int(X[:, paid].min())), abs(int(X[:, paid].max()))) for X in (XA, XB))
+        if largest * extent >= 2**50:
+            return None
+        factors = np.array([int(price * denominator) for price in prices], dtype=np.int64)
+        left, right = (np.ascontiguousarray(X[:, paid].astype(np.int64) * factors) for X in (XA, XB))
+        return left, right, denominator
+
+    def reach(self, X: npt.NDArray[Any], index: Index) -> tuple[Matrix, Matrix]:
+        """Return boxes around the neighbourhoods, rounded outwards, shape (n, d) each."""
+        radii = np.array([exact.bracket(radius)[1] for radius in self.radii(len(X), index)])[:, None]
+        prices = np.array([float(cost) for cost in self._costs(X.shape[1])])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = np.where(prices > 0, radii / prices, np.inf) * (1 + 8 * U)
+        middle = X.astype(np.float64)
+        margin = 8 * U * (np.abs(middle) + np.where(np.isfinite(steps), steps, 0.0)) + float_margin(X) + 2.0**-1060
+        return middle - steps - margin, middle + steps + margin
+
+    def _between(
+        self, a: npt.NDArray[Any], b: npt.NDArray[Any], radii: tuple[Fraction, Fraction], dtype: np.dtype[Any]
+    ) -> npt.NDArray[Any] | None:
+        return None if self.order != 1 else _meeting.on_staircase(a, b, self._costs(len(a)), radii, dtype)
+
+    def _body_of(self, x: npt.NDArray[Any], radius: Fraction) -> Body:
+        middle, costs = fractions(x), self._costs(len(x))
+        if self.order is not None:
+            return Ball(middle, self.order, tuple(costs), radius)
+        steps = [_step(radius, cost) for cost in costs]
+        low = [
+            value - step if isinstance(step, Fraction) else -math.inf for value, step in zip(middle, steps, strict=True)
+        ]
+        high = [
+            value + step if isinstance(step, Fraction) else math.inf for value, step in zip(middle, steps, strict=True)
+        ]
+        return AxisBox(middle, low, high)
+
+
+def _step(radius: Fraction, cost: Amount) -> Amount:
+    if not isinstance(cost, Fraction):
+        return Fraction(0)
+    return radius / cost if cost > 0 else math.inf
+
+
+def _row_numbers(XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Give rows numbers that are the same exactly when the rows are."""
+    both = np.concatenate([XA, XB])
+    if both.shape[1] == 0:
+        return np.zeros(len(both), dtype=np.intp)
+    return np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)

@@ -1,0 +1,235 @@
+"""Figure 3: the floor of a Gaussian population beside the floors of samples of it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor._files import write_whole
+from lossfloor._validation import as_fraction, must
+from lossfloor.adversaries import L2
+from lossfloor.curves import curve
+from lossfloor.gaussian import gaussian_floor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FloatArray = npt.NDArray[np.float64]
+#: Called as work goes on: name of the stage, how much is done, how much there is.
+Progress = Callable[[str, int, int], None]
+
+_INK, _FAINT = "#222222", "#8a8a8a"
+_LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#785ef0")  # after Okabe and Ito
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The curves of one dimension.
+
+    Attributes
+    ----------
+    mean, variances : ndarray of float64, shape (d,)
+        Of the first class; the second has the mean ``-mean``.
+    eps : tuple of Fraction, length k
+        Budgets of the l2 adversary.
+    population : ndarray of float64, shape (k,)
+        Floor of the cross-entropy of the population, in nats.
+    samples : dict of int to ndarray of float64, shape (repeats, k)
+        Floors of samples by their number of examples.
+    """
+
+    mean: FloatArray
+    variances: FloatArray
+    eps: tuple[Fraction, ...]
+    population: FloatArray
+    samples: dict[int, FloatArray]
+
+    @property
+    def dimension(self) -> int:
+        """Number of features."""
+        return len(self.mean)
+
+
+@dataclass(frozen=True, eq=False)
+class Figure3:
+    """What `figure3` computed.
+
+    Attributes
+    ----------
+    panels : tuple of Panel
+        One for each dimension.
+    constant : float
+        C, which sets the means apart.
+    seed : int
+        What variances and samples were drawn from.
+    """
+
+    panels: tuple[Panel, ...]
+    constant: float
+    seed: int
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each dimension, size of sample and eps."""
+        return [
+            {
+                "seed": self.seed,
+                "constant": self.constant,
+                "dimension": panel.dimension,
+                "eps": float(eps),
+                "population": float(panel.population[i]),
+                "n": n,
+                "repeats": len(floors),
+                "mean": float(floors[:, i].mean()),
+                "lowest": float(floors[:, i].min()),
+                "highest": float(floors[:, i].max()),
+            }
+            for panel in self.panels
+            for n, floors in panel.samples.items()
+            for i, eps in enumerate(panel.eps)
+        ]
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write `rows` as a table (written whole or not at all)."""
+        rows = self.rows()
+        lines = [",".join(rows[0]), *(",".join(repr(value) for value in row.values()) for row in rows)]
+        text = "\n".join(lines) + "\n"
+        write_whole(path, lambda stream: stream.write(text.encode()))
+
+    def plot(self) -> Figure:
+        """Draw a panel for each dimension; `lossfloor.plotting.save_figure` writes it."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        count = len(self.panels)
+        figure = Figure(figsize=(1.2 + 3.4 * count, 3.6), dpi=150, layout="constrained")
+        FigureCanvasAgg(figure)
+        for panel, ax in zip(self.panels, figure.subplots(1, count, squeeze=False)[0], strict=True):
+            eps = [float(value) for value in panel.eps]
+            for i, (n, floors) in enumerate(panel.samples.items()):
+                color = _LINES[i % len(_LINES)]
+                ax.fill_between(eps, floors.min(axis=0), floors.max(axis=0), color=color, alpha=0.2, linewidth=0)
+                ax.plot(eps, floors.mean(axis=0), color=color, linewidth=1.5, label=f"{n} examples")
+            ax.plot(eps, panel.population, color=_INK, linewidth=1.8, linestyle="--", label="population")
+            ax.set_title(f"d = {panel.dimension}", fontsize="medium")
+            ax.set_xlabel("eps (l2)")
+            ax.set_ylim(0, 1.05 * math.log(2))
+            ax.spines[["top", "right"]].set_visible(False)
+            ax.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.8)
+        figure.axes[0].set_ylabel("smallest robust cross-entropy (nats)")
+        figure.axes[0].legend(frameon=False, fontsize="small")
+        repeats = max(len(floors) for panel in self.panels for floors in panel.samples.values())
+        figure.suptitle(
+            f"Floors of samples (mean and range of {repeats}) and of their population; C = {self.constant:g}, "
+            f"seed {self.seed}",
+            fontsize="small",
+        )
+        return figure
+
+
+def figure3(
+    dimensions: Sequence[int] = (2, 10, 100),
+    sizes: Sequence[int] = (100, 1000, 10_000),
+    *,
+    constant: Any = 2,
+    repeats: int = 5,
+    points: int = 25,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Figure3:
+    r"""Compute floors of the cross-entropy over eps: of Gaussian populations, and of samples of growing size.
+
+    The paper's construction: two classes of equal probability, :math:`N(\pm\mu, S)`, S diagonal with :math:`S_{ii}`
+    uniform in (0, 1), :math:`\mu_i = C S_{ii} / \sqrt{d}`, and an l2 adversary.
+
+    Parameters
+    ----------
+    dimensions : sequence of int
+        Numbers of features d.
+    sizes : sequence of int
+        Numbers of examples in a sample, at least 20 (so that both classes are among them).
+    constant : number, default 2
+        C; the paper does not give its own.
+    repeats : int, default 5
+        Samples of each size.
+    points : int, default 25
+        Budgets eps in each panel, from 0 to where both population and samples are no better than chance.
+    seed : int, default 0
+        What everything is drawn from.
+    progress : callable, optional
+        Called with (stage, done, in all) as the work goes on.
+
+    Returns
+    -------
+    Figure3
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be.
+
+    References
+    ----------
+    Bhagoji, Cullina, Sehwag, Mittal, "Lower Bounds on Cross-Entropy Loss in the Presence of Test-time Adversaries",
+    ICML 2021, Section 4.2 and Figure 3.
+
+    Examples
+    --------
+    >>> figure = figure3(dimensions=[2], sizes=[50], repeats=2, points=3)
+    >>> [float(eps) for eps in figure.panels[0].eps]
+    [0.0, 0.5, 1.0]
+    >>> figure.panels[0].samples[50].shape
+    (2, 3)
+    """
+    for name, values, least in (("dimensions", dimensions, 1), ("sizes", sizes, 20)):
+        if not values:
+            raise ValueError(must(name, "at least one number", values))
+        for value in values:
+            _check_integer(name, value, least)
+    for name, value, least in (("repeats", repeats, 1), ("points", points, 2), ("seed", seed, 0)):
+        _check_integer(name, value, least)
+    apart = float(as_fraction("constant", constant))
+    if apart <= 0:
+        raise ValueError(must("constant", "positive", constant))
+    total = len(dimensions) * len(sizes) * repeats
+    done = 0
+    panels = []
+    for d in dimensions:
+        variances = np.random.default_rng([seed, d]).random(d)
+        mean = apart * variances / math.sqrt(d)
+        budgets = _budgets(mean, variances, points)
+        floors = [gaussian_floor(mean, variances, L2(eps)) for eps in budgets]
+        samples: dict[int, FloatArray] = {}
+        for n in sizes:
+            rows = []
+            for repeat in range(repeats):
+                X, y, _ = floors[0].sample(n, np.random.default_rng([seed, d, n, repeat]))
+                rows.append(curve(X, y, L2, eps=budgets).cross_entropy)
+                done += 1
+                if progress is not None:
+                    progress("samples", done, total)
+            samples[n] = np.array(rows)
+        population = np.array([floor.cross_entropy for floor in floors])
+        panels.append(Panel(mean, variances, budgets, population, samples))
+    return Figure3(tuple(panels), apart, seed)
+
+
+def _budgets(mean: FloatArray, variances: FloatArray, points: int) -> tuple[Fraction, ...]:
+    """Return a grid of short decimals up to 1.2 times what makes two examples of different classes meet."""
+    typical = math.sqrt(2.0 * float(variances.sum()) + 4.0 * float(mean @ mean))
+    digits = math.floor(math.log10(typical)) - 1
+    top = math.ceil(0.6 * typical / 10.0**digits) * Fraction(10) ** digits
+    return tuple(top * i / (points - 1) for i in range(points))
+
+
+def _check_integer(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(must(name, "made of whole numbers", value))
+    if value < least:
+        raise ValueError(must(name, f"at least {least}", value))

@@ -1,0 +1,282 @@
+"""The nearest shift: closed forms, other solvers, hard matrices, sets that are given by functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import numpy.typing as npt
+import pytest
+from mixtures import SHAPES, Capsule, random_covariance
+from scipy import optimize
+
+import lossfloor as lf
+from lossfloor.adversaries import Box, Ellipsoid, WeightedLp
+from lossfloor.gaussian import ConvergenceError, ConvexSet, Covariance, gaussian_floor
+
+Array = npt.NDArray[np.float64]
+ORDERS = [1.0, 1.01, 1.2, 1.5, 2.0, 2.5, 3.0, 10.0, 50.0, float("inf")]
+
+
+def norm_ball(order: float, eps: float) -> Any:
+    return lf.Lp(order, eps)
+
+
+def as_full(variances: Array) -> Covariance:
+    """A diagonal covariance that the project is not told of: it takes the routes of full ones."""
+    return Covariance(np.diag(np.sqrt(variances)))
+
+
+def distance(mean: Array, z: Array, covariance: Any) -> float:
+    matrix = covariance if np.ndim(covariance) == 2 else np.eye(len(mean)) * covariance
+    return float(np.sqrt((mean - z) @ np.linalg.solve(matrix, mean - z)))
+
+
+# Closed forms.
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_l2_closed_form(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    variances, mean = rng.uniform(0.01, 1, size=6), rng.normal(size=6)
+    eps = round(float(rng.uniform(0.1, 0.9) * np.linalg.norm(mean)), 6)
+    multiplier = optimize.brentq(
+        lambda x: np.linalg.norm(mean / (1 + x * variances)) - eps, 0, 1e6, xtol=1e-14, rtol=1e-14
+    )
+    z = mean / (1 + multiplier * variances)
+    floor = gaussian_floor(mean, variances, lf.L2(eps))
+    assert np.allclose(floor.shift, z, rtol=1e-10)
+    assert floor.separation == pytest.approx(distance(mean, z, variances), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_linf_closed_form_is_what_every_other_route_finds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    d = 5
+    variances, mean = rng.uniform(0.05, 1, size=d), rng.normal(size=d)
+    eps = 0.6
+    closed = gaussian_floor(mean, variances, lf.Linf(eps))
+    assert np.array_equal(closed.shift, np.clip(mean, -eps, eps))
+    sets = {
+        "active set": (as_full(variances), lf.Linf(eps)),
+        "box": (as_full(variances), Box([eps] * d, [eps] * d)),
+        "projection": (variances, ConvexSet(project=lambda z: np.clip(z, -eps, eps))),
+        "support point": (variances, ConvexSet(support_point=lambda w: eps * np.sign(w))),
+        "support": (variances, ConvexSet(support=lambda w: eps * np.abs(w).sum())),
+    }
+    for name, (covariance, adversary) in sets.items():
+        found = gaussian_floor(mean, covariance, adversary)
+        assert found.separation == pytest.approx(closed.separation, abs=1e-9), name
+        print(f"{name}: {abs(found.separation - closed.separation):.1e}")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("d", [1, 2, 7])
+def test_diagonal_routes_are_what_full_routes_find(order: float, d: int) -> None:
+    rng = np.random.default_rng([d, ORDERS.index(order)])
+    for _ in range(5):
+        variances, mean = rng.uniform(0.05, 1, size=d), rng.normal(size=d)
+        eps = round(float(rng.uniform(0.05, 0.95) * np.linalg.norm(mean, order)), 9)
+        one = gaussian_floor(mean, variances, norm_ball(order, eps))
+        other = gaussian_floor(mean, as_full(variances), norm_ball(order, eps))
+        assert one.separation == pytest.approx(other.separation, abs=1e-9)
+        assert np.allclose(one.shift, other.shift, atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_one_feature(order: float) -> None:
+    floor = gaussian_floor([-3.0], 4.0, norm_ball(order, 1))
+    assert floor.shift == pytest.approx([-1.0], rel=1e-12)
+    assert floor.separation == pytest.approx(1.0, rel=1e-12)
+
+
+def test_tiny_separations_are_found() -> None:
+    # The mean is 1e-8 standard deviations outside the set.
+    for adversary, mean in ((lf.L2(5), [3.0, 4.0]), (lf.Linf(1), [1.0, 0.5]), (lf.L1(2), [1.0, 1.0])):
+        outside = np.array(mean) * (1 + 1e-8)
+        floor = gaussian_floor(outside, 1.0, adversary)
+        assert 0 < floor.separation < 1e-7
+        assert floor.separation - floor.separation_lower < 1e-14
+
+
+# A convex solver.
+
+
+def by_clarabel(mean: Array, matrix: Array, constraint: Callable[[Any], Any]) -> float:
+    z = cp.Variable(len(mean))
+    root = np.linalg.inv(np.linalg.cholesky(matrix))
+    problem = cp.Problem(cp.Minimize(cp.norm(root @ (mean - z), 2)), [constraint(z)])
+    problem.solve(solver=cp.CLARABEL)
+    return float(problem.value)
+
+
+def as_constraint(family: str, rng: np.random.Generator, d: int) -> tuple[Any, Callable[[Any], Any]]:
+    """Make an adversary and what its moves must satisfy."""
+    costs, budgets = rng.uniform(0.3, 3, size=d), rng.uniform(0.0, 1.0, size=d)
+    root = rng.normal(size=(d, d)) + np.eye(d)
+    capsule = Capsule(rng, d)
+    free = np.append(0.0, costs[1:])
+    cases: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+        "l1": (lf.L1(0.7), lambda z: cp.norm(z, 1) <= 0.7),
+        "l1.5": (lf.Lp(1.5, 0.6), lambda z: cp.pnorm(z, 1.5) <= 0.6),
+        "l2": (lf.L2(0.5), lambda z: cp.norm(z, 2) <= 0.5),
+        "l3": (lf.Lp(3, 0.6), lambda z: cp.pnorm(z, 3) <= 0.6),
+        "linf": (lf.Linf(0.4), lambda z: cp.norm(z, "inf") <= 0.4),
+        "weighted": (WeightedLp(1, costs, 0.7), lambda z: cp.norm(cp.multiply(costs, z), 1) <= 0.7),
+        "box": (Box(budgets, budgets), lambda z: cp.abs(z) <= budgets),
+        "ellipsoid": (Ellipsoid(root.T @ root, 0.8), lambda z: cp.norm(root @ z, 2) <= 0.8),
+        "frozen": (
+            WeightedLp(2, np.append(np.inf, costs[1:]), 0.5),
+            lambda z: cp.norm(cp.multiply(np.append(1e6, costs[1:]), z), 2) <= 0.5,
+        ),
+        "free": (WeightedLp(1, free, 0.5), lambda z: cp.norm(cp.multiply(free, z), 1) <= 0.5),
+        "capsule": (
+            ConvexSet(project=capsule.project),
+            lambda z: cp.norm(z - cp.Variable(1, bounds=[-1, 1]) * capsule.axis, 2) <= capsule.radius,
+        ),
+    }
+    return cases[family]
+
+
+@pytest.mark.parametrize(
+    "family", ["l1", "l1.5", "l2", "l3", "linf", "weighted", "box", "ellipsoid", "frozen", "free", "capsule"]
+)
+def test_against_a_convex_solver(family: str) -> None:
+    for d in (2, 4, 9):
+        rng = np.random.default_rng([d, sum(map(ord, family))])
+        matrix, mean = random_covariance(rng, d, "full"), rng.normal(size=d)
+        adversary, constraint = as_constraint(family, rng, d)
+        expected = by_clarabel(mean, matrix, constraint)
+        assert gaussian_floor(mean, matrix, adversary).separation == pytest.approx(expected, abs=3e-6)
+
+
+def test_frozen_features_stay_and_free_ones_carry_no_weight() -> None:
+    matrix = random_covariance(np.random.default_rng(0), 4, "full")
+    mean = np.array([1.0, -2.0, 0.5, 3.0])
+    floor = gaussian_floor(mean, matrix, WeightedLp(2, [np.inf, 1, 1, 0], 0.7))
+    assert floor.shift[0] == 0.0
+    assert abs(floor.coef[3]) < 1e-12
+    # Without the free feature it is the same problem.
+    rest = gaussian_floor(mean[:3], matrix[:3, :3], WeightedLp(2, [np.inf, 1, 1], 0.7))
+    assert floor.separation == pytest.approx(rest.separation, rel=1e-12)
+    for covariance in (matrix, np.diag(matrix)):
+        everything = gaussian_floor(mean, covariance, WeightedLp(2, 0, 0.7))
+        assert everything.separation == 0.0
+        nothing = gaussian_floor(mean, covariance, WeightedLp(1, np.inf, 0.7))
+        assert nothing.separation == pytest.approx(distance(mean, 0 * mean, covariance), rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_feature_without_budget_keeps_the_means_apart(shape: str, order: float) -> None:
+    # All that may move does, to the mean of the second class; the rest is a problem of one feature.
+    covariance = random_covariance(np.random.default_rng(1), 3, shape)
+    floor = gaussian_floor([0.01, -0.02, 2.0], covariance, WeightedLp(order, [1, 1, np.inf], 30))
+    matrix = covariance if np.ndim(covariance) == 2 else np.eye(3) * covariance
+    assert floor.separation == pytest.approx(2.0 / np.sqrt(matrix[2, 2]), rel=1e-9)
+
+
+# Hard matrices.
+
+
+@pytest.mark.parametrize("condition", [1e4, 1e8, 1e11])
+@pytest.mark.parametrize("order", [1.0, 1.5, 2.0, 4.0, float("inf")])
+def test_ill_conditioned_covariances_are_solved_to_a_proof(condition: float, order: float) -> None:
+    rng = np.random.default_rng(3)
+    for d in (3, 15):
+        axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
+        matrix = (axes * np.geomspace(1, 1 / condition, d)) @ axes.T
+        floor = gaussian_floor(rng.normal(size=d), (matrix + matrix.T) / 2, norm_ball(order, 0.5))
+        assert floor.separation - floor.separation_lower <= 1e-10 * max(1.0, floor.separation)
+
+
+@pytest.mark.parametrize("correlation", [0.3, 0.9, -0.01])
+@pytest.mark.parametrize("order", [1.0, 1.5, 4.0, float("inf")])
+def test_features_that_are_all_alike(correlation: float, order: float) -> None:
+    d = 30
+    matrix = (1 - correlation) * np.eye(d) + correlation
+    eps = 0.2 * d ** (1 / order)
+    floor = gaussian_floor(np.ones(d), matrix, norm_ball(order, eps))
+    # By symmetry every feature is moved by the same.
+    assert floor.separation == pytest.approx(distance(np.ones(d), np.full(d, 0.2), matrix), rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ORDERS)
+def test_two_hundred_features(order: float) -> None:
+    rng = np.random.default_rng(ORDERS.index(order))
+    matrix, mean = random_covariance(rng, 200, "full"), rng.normal(size=200)
+    eps = round(0.3 * float(np.linalg.norm(mean, order)), 6)
+    floor = gaussian_floor(mean, matrix, norm_ball(order, eps))
+    print(f"p = {order}: gap {floor.separation - floor.separation_lower:.1e} by {floor.route}")
+    assert floor.separation - floor.separation_lower <= 1e-10 * max(1.0, floor.separation)
+
+
+# Sets given by functions.
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_a_capsule_by_any_of_its_functions(shape: str, d: int) -> None:
+    rng = np.random.default_rng([d, SHAPES.index(shape)])
+    covariance, mean, capsule = random_covariance(rng, d, shape), 2 * rng.normal(size=d), Capsule(rng, d)
+
+    def point(w: Array) -> Array:
+        return capsule.axis * np.sign(w @ capsule.axis) + capsule.radius * w / np.linalg.norm(w)
+
+    sets = [
+        ConvexSet(project=capsule.project),
+        ConvexSet(support_point=point),
+        ConvexSet(support=capsule.support),
+        ConvexSet(support=capsule.support, support_point=point),
+    ]
+    found = [gaussian_floor(mean, covariance, one).separation for one in sets]
+    assert np.allclose(found, found[0], atol=2e-10)
+
+
+def test_a_convex_set_needs_a_function() -> None:
+    with pytest.raises(TypeError, match="needs 'project', 'support' or 'support_point'"):
+        ConvexSet()
+    with pytest.raises(TypeError, match="'support' must be callable"):
+        ConvexSet(support=3)  # type: ignore[arg-type]
+    assert repr(ConvexSet(support=np.max)) == "ConvexSet(support=...)"
+
+
+def radially(z: Array) -> Array:
+    """Map points onto an ellipse towards its middle, which is no projection."""
+    return z / max(1.0, float(np.hypot(z[0] + 0.4 * z[1], z[1])))
+
+
+@pytest.mark.parametrize(
+    ("functions", "message"),
+    [
+        ({"project": lambda z: np.clip(z, -1, 0.5)}, "'project' must be the projection onto a symmetric set"),
+        ({"project": lambda z: z / 2}, "'project' must be a projection, which leaves its own values"),
+        ({"project": lambda z: z[:1]}, r"'project' must be a function that returns an array of shape \(2,\)"),
+        ({"project": lambda z: np.full(2, np.nan)}, "'project' must be free of NaN"),
+        ({"support": lambda w: np.maximum(w, 0).sum()}, "'support' must be the support function of a symmetric"),
+        ({"support": lambda w: -1.0}, "'support' must be a function that returns a number that is at least 0"),
+        ({"support": lambda w: w}, "'support' must be a function that returns a number"),
+        (
+            {"support": lambda w: np.abs(w).sum(), "support_point": lambda w: 2 * np.sign(w)},
+            "'support_point' must be a point that reaches the support function",
+        ),
+        ({"support": lambda w: np.linalg.norm(w) + 1e-9 * np.cos(1e12 * w[0])}, "could not be differentiated"),
+        ({"project": radially}, "'project' must be the Euclidean projection onto a convex set, got one that"),
+        ({"support": lambda w: np.sqrt(np.abs(w)).sum() ** 2}, "'support' must be the support function of a convex"),
+    ],
+)
+def test_functions_that_contradict_each_other(functions: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gaussian_floor([3.0, 5.0], [1.0, 2.0], ConvexSet(**functions))
+
+
+def test_what_cannot_be_proved_is_not_handed_out() -> None:
+    # Projected gradients would need a hundred thousand steps for a covariance as flat as this.
+    axes = np.array([[0.8, -0.6], [0.6, 0.8]])
+    flat = (axes * [1.0, 1e-12]) @ axes.T
+    disc = ConvexSet(project=lambda z: z / max(1.0, float(np.linalg.norm(z))))
+    with pytest.raises(ConvergenceError, match="the separation is proved to be between"):
+        gaussian_floor([3.0, 1.0], flat, disc)
