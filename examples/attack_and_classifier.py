@@ -75,9 +75,7 @@ for name, model in models.items():
 print(f"\nThe optimal classifier on {len(unseen.y)} unseen images (a probability of 0 counts as 1e-6 where it says so)")
 low, up = best.predict_interval(flat(unseen.X))
 print(f"images that no training image covers: {np.mean((low == 0) & (up == 1)):.1%}")
-print(
-    "choice       error     cross-entropy (clipped)   Brier    robust Brier: lower, upper   robust cross-entropy: lower"
-)
+print("choice       error     cross-entropy (clipped)   Brier    robust Brier: lower, upper   robust cross-entropy")
 for choice in ("lower", "upper", "middle", "nearest"):
     best.set_params(choice=choice)
     probability = kept(best, flat(unseen.X), unseen.y)

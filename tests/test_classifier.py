@@ -174,6 +174,16 @@ def test_choices():
     assert all(classifier.predict([[0.5]]) == ["a"] for classifier in classifiers.values())
 
 
+@pytest.mark.parametrize(("x", "label"), [(4.0, "a"), (6.0, "b")])
+def test_worst_nearness(x, label):
+    """Between two training examples, where nobody covers: the worst place is half a unit nearer to the other one."""
+    classifier = FloorClassifier(lf.L2(0.5), choice="nearest").fit([[0.0], [10.0]], ["a", "b"])
+    lower, upper = classifier.robust_loss([[x]], [label], "brier")
+    assert lower == pytest.approx(0.4**2)
+    assert upper == pytest.approx(0.45**2, rel=1e-3)
+    assert upper >= 0.45**2
+
+
 def test_weights_of_zero_leave_examples_out():
     X, y = clouds(7)
     weights = np.random.default_rng(0).integers(0, 3, len(y))
@@ -225,7 +235,7 @@ def test_bounds_of_a_floor_with_open_pairs():
     classifier = FloorClassifier(adversary).fit([0, 1], [0, 1])
     assert classifier.floor_.status == "bounds"
     assert classifier.robust_loss() == (0.0, pytest.approx(np.log(2)))
-    np.testing.assert_array_equal(classifier.predict_proba([0.5]), [[0.5, 0.5]])
+    assert classifier.predict_interval([0.5]) == (0.5, 0.5)
 
 
 def test_fashion_mnist_reaches_the_floor_and_nobody_else():

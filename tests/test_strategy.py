@@ -217,6 +217,13 @@ def test_balls_are_decided_exactly_at_the_edge(order):
     assert in_balls(ball, centre, point, radii).tolist() == [True, False, False]
 
 
+def test_between_goes_by_the_radii():
+    radii = [Fraction(1)], [Fraction(2)]
+    points, inside = between(lf.L2(1), np.zeros((1, 1)), np.full((1, 1), 3.0), *radii, np.dtype(np.float64))
+    assert points.tolist() == [[1.0]]
+    assert inside.tolist() == [True]
+
+
 def test_between_says_no_where_balls_are_apart():
     points, inside = between(
         lf.L2(1), np.zeros((1, 1)), np.full((1, 1), 3.0), [Fraction(1)], [Fraction(1)], np.dtype(np.float64)

@@ -12,62 +12,96 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lossfloor import losses
-    from lossfloor.adversaries import L1, L2, Adversary, Linf, Lp, Precomputed
+    from lossfloor.adversaries import (
+        L1,
+        L2,
+        Adversary,
+        Box,
+        Clipped,
+        CustomAdversary,
+        EditDistance,
+        Ellipsoid,
+        FiniteSets,
+        Geometric,
+        Hamming,
+        Intersection,
+        Linf,
+        Lp,
+        Precomputed,
+        SparseLinf,
+        Substitution,
+        Union,
+        WeightedLp,
+    )
+    from lossfloor.classifier import FloorClassifier
     from lossfloor.conflicts import ConflictGraph
     from lossfloor.curves import Curve, curve
     from lossfloor.datasets import Dataset, load
     from lossfloor.exceptions import CertificateError, DatasetNotFoundError, LossfloorError
     from lossfloor.floors import Floor, floor
+    from lossfloor.gaussian import GaussianFloor, gaussian_floor
+    from lossfloor.strategy import Attack, PerturbedData
 
 __version__ = "0.1.0"
-
-# Each public name and the module that it comes from.  Modules are imported when a name is first used, so that
-# `import lossfloor` is quick and nobody pays for what they do not use.
-_HOMES = {
-    "L1": "lossfloor.adversaries",
-    "L2": "lossfloor.adversaries",
-    "Adversary": "lossfloor.adversaries",
-    "CertificateError": "lossfloor.exceptions",
-    "ConflictGraph": "lossfloor.conflicts",
-    "Dataset": "lossfloor.datasets",
-    "Curve": "lossfloor.curves",
-    "DatasetNotFoundError": "lossfloor.exceptions",
-    "Floor": "lossfloor.floors",
-    "Linf": "lossfloor.adversaries",
-    "LossfloorError": "lossfloor.exceptions",
-    "Lp": "lossfloor.adversaries",
-    "Precomputed": "lossfloor.adversaries",
-    "curve": "lossfloor.curves",
-    "floor": "lossfloor.floors",
-    "load": "lossfloor.datasets",
-}
 
 __all__ = [
     "L1",
     "L2",
     "Adversary",
+    "Attack",
+    "Box",
     "CertificateError",
+    "Clipped",
     "ConflictGraph",
     "Curve",
+    "CustomAdversary",
     "Dataset",
     "DatasetNotFoundError",
+    "EditDistance",
+    "Ellipsoid",
+    "FiniteSets",
     "Floor",
+    "FloorClassifier",
+    "GaussianFloor",
+    "Geometric",
+    "Hamming",
+    "Intersection",
     "Linf",
     "LossfloorError",
     "Lp",
+    "PerturbedData",
     "Precomputed",
+    "SparseLinf",
+    "Substitution",
+    "Union",
+    "WeightedLp",
     "curve",
     "floor",
+    "gaussian_floor",
     "load",
     "losses",
 ]
+
+# The modules that the public names come from.  A module is imported when one of its names is first used, so that
+# `import lossfloor` is quick and nobody pays for what they do not use.
+_HOMES = {
+    "classifier": ["FloorClassifier"],
+    "conflicts": ["ConflictGraph"],
+    "curves": ["Curve", "curve"],
+    "datasets": ["Dataset", "load"],
+    "exceptions": ["CertificateError", "DatasetNotFoundError", "LossfloorError"],
+    "floors": ["Floor", "floor"],
+    "gaussian": ["GaussianFloor", "gaussian_floor"],
+    "strategy": ["Attack", "PerturbedData"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name == "losses":
         return importlib.import_module("lossfloor.losses")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in __all__:  # whatever has no other home is an adversary
+        return getattr(importlib.import_module(f"lossfloor.{_HOME_OF.get(name, 'adversaries')}"), name)
     raise AttributeError(f"module 'lossfloor' has no attribute {name!r}")
 
 

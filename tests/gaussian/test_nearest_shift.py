@@ -101,6 +101,19 @@ def test_tiny_separations_are_found() -> None:
         assert floor.separation - floor.separation_lower < 1e-14
 
 
+@pytest.mark.parametrize(
+    ("order", "route"),
+    [(1.0, "LARS"), (1.5, "Newton, dual"), (2.0, "singular values"), (4.0, "Newton, primal"), (np.inf, "active set")],
+)
+def test_each_order_has_a_route_that_suffices(order: float, route: str) -> None:
+    # Projected gradients would do in the end, and hide that the route proper has failed.
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        matrix, mean = random_covariance(rng, 12, "full"), rng.normal(size=12)
+        eps = round(float(rng.uniform(0.1, 0.9) * np.linalg.norm(mean, order)), 6)
+        assert gaussian_floor(mean, matrix, norm_ball(order, eps)).route == route
+
+
 # A convex solver.
 
 

@@ -102,6 +102,19 @@ def test_any_convex_function(separation: float, prior: float) -> None:
         assert abs(smallest_loss(Convex(function), separation, prior) - expected) <= 1e-10 * size
 
 
+@pytest.mark.parametrize("separation", [0.4, 1.0, 1.75, 2.5, 2.55, 3.05, 3.775])
+def test_corners_do_not_hide_between_nodes(separation: float) -> None:
+    # H(pi) = min(pi, 1 - pi, 1/4) has corners where the odds are 3.  The separations were found by search: with them
+    # a corner is so near the end of an interval that one adaptive integration misses it.
+    loss = Convex(lambda q: np.maximum(1 - 1.5 * q, 0.5 - 0.5 * q))
+    for prior in (0.5, 0.2):
+        low, high = ((sign * np.log(3) - np.log(prior / (1 - prior))) / (2 * separation) for sign in (-1, 1))
+        first, second = special.ndtr([[low - separation, high - separation], [low + separation, high + separation]])
+        between = prior * (first[1] - first[0]) + (1 - prior) * (second[1] - second[0])
+        expected = prior * first[0] + (1 - prior) * special.ndtr(-high - separation) + between / 4
+        assert abs(smallest_loss(loss, separation, prior) - expected) <= 2.5e-11
+
+
 @settings(max_examples=40)
 @given(
     st.floats(-8, 1.6).map(lambda x: 10**x),

@@ -17,9 +17,10 @@ import numpy.typing as npt
 #: The order of an l_p norm; None is the maximum norm.
 Order = Fraction | None
 
-#: Sums of powers that are not rational are compared with so many digits: what agrees in all but the last ten of them
-#: counts as equal.  Sums that differ are much farther apart.
-_DIGITS = 150
+#: Powers that are not rational are whole numbers times 2**-_BITS, rounded down.  Sums of them that differ are much
+#: farther apart than what that loses; sums that are as near as that count as equal.
+_BITS = 400
+_LOST = 10_000
 
 
 def whole_numbers(*sides: npt.NDArray[Any]) -> tuple[list[npt.NDArray[Any]], Fraction]:
@@ -41,15 +42,14 @@ class AllPairs:
     def __init__(self, order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any]) -> None:
         self.order = order
         (a, b), self.unit = whole_numbers(left, right)
-        self.keys: list[list[Any]] = [[self._key(np.abs(row - other).tolist()) for other in b] for row in a]
+        self.keys: list[list[int]] = [[self._key(np.abs(row - other).tolist()) for other in b] for row in a]
 
-    def _key(self, steps: list[int]) -> Any:
+    def _key(self, steps: list[int]) -> int:
         if self.order is None:
             return max(steps)
         if self.order.denominator == 1:
             return sum(step**self.order.numerator for step in steps)
-        with decimal.localcontext(prec=_DIGITS):
-            return sum((_power(Fraction(step), self.order, _DIGITS) for step in steps if step), decimal.Decimal(0))
+        return sum(_power(Fraction(step), self.order) for step in steps)
 
     def at_most(self, i: int, j: int, radius: Fraction) -> bool:
         """Tell whether a pair is at most `radius` apart."""
@@ -57,16 +57,10 @@ class AllPairs:
         if bound < 0:
             return False
         if self.order is None:
-            return bool(self.keys[i][j] <= bound)
+            return self.keys[i][j] <= bound
         if self.order.denominator == 1:
-            return bool(self.keys[i][j] <= bound**self.order.numerator)
-        for digits in (40, _DIGITS):  # the first settles all but the closest
-            with decimal.localcontext(prec=digits):
-                limit = _power(bound, self.order, digits) if bound else decimal.Decimal(0)
-                apart = self.keys[i][j] - limit
-                if abs(apart) > limit * decimal.Decimal(10) ** (10 - digits):
-                    return bool(apart < 0)
-        return True
+            return self.keys[i][j] <= bound**self.order.numerator
+        return self.keys[i][j] <= _power(bound, self.order) + _LOST
 
     def within(self, radii: Any) -> npt.NDArray[np.bool_]:
         """Tell of every pair whether it is within ``radii(i, j)``."""
@@ -83,8 +77,10 @@ class AllPairs:
         key = self.keys[i][j]
         if self.order is None or self.order == 1:
             return key * self.unit
-        with decimal.localcontext(prec=_DIGITS):
+        with decimal.localcontext(prec=80):
             number = +decimal.Decimal(key)  # rounded
+            if self.order.denominator != 1:
+                number /= 2**_BITS
             root = number ** (decimal.Decimal(self.order.denominator) / self.order.numerator) if number else number
             value = Fraction(root)
         top = 1 << (80 + max(0, -_size(value)))
@@ -96,10 +92,20 @@ def _size(value: Fraction) -> int:
 
 
 @functools.lru_cache(maxsize=10_000)
-def _power(value: Fraction, order: Fraction, digits: int) -> decimal.Decimal:
-    """Return ``value**order`` to so many digits, which must be the precision of the context."""
-    number = decimal.Decimal(value.numerator) / value.denominator
-    return number ** (decimal.Decimal(order.numerator) / order.denominator)
+def _power(value: Fraction, order: Fraction) -> int:
+    """Return ``value**order`` in units of 2**-_BITS, rounded down."""
+    power, degree = value**order.numerator, order.denominator
+    return _root((power.numerator << (_BITS * degree)) // power.denominator, degree)
+
+
+def _root(number: int, degree: int) -> int:
+    """Return the largest whole number whose power is not above `number`."""
+    if degree == 2:
+        return math.isqrt(number)
+    root = 1 << (number.bit_length() // degree + 1)
+    while root**degree > number:  # Newton's steps from above
+        root = ((degree - 1) * root + number // root ** (degree - 1)) // degree
+    return root
 
 
 def unpack(bits: npt.NDArray[np.uint64], m: int) -> npt.NDArray[np.bool_]:

@@ -13,6 +13,7 @@ p.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import integrate, special
@@ -23,14 +24,14 @@ from lossfloor.losses import Convex, Costs, Loss, ZeroOne
 
 #: What the integration aims at and what is accepted: relative to the integral for a loss whose Bayes risk has
 #: a formula; relative to the largest Bayes risk as well for one whose Bayes risk is searched for.
-_AIM = 1e-11
+_AIM = 1e-12
 _ACCEPTED = 1e-10
 
 #: Beyond so many standard deviations from both means a normal density is below 1e-300.
 _REACH = 38.0
 
 #: Ranges, relative to the first, over which integrands with corners are integrated again.
-_STRETCHES = (1.31, 1.73)
+_STRETCHES = (1.31, 1.73, 2.29, 3.03)
 
 _LOG_NORMAL = -0.5 * math.log(2.0 * math.pi)
 
@@ -100,9 +101,6 @@ def _integral(loss: Loss, separation: float, prior: float) -> float:
     sure = loss.block_risk([1.0, 0.0], [0.0, 1.0])
     base = float(prior * sure[0] + (1.0 - prior) * sure[1])
     absolute = _searched(loss) or bool(sure.any())
-    # The densities are scaled up so that the part of the loss that counts does not underflow.
-    height = min(log_first - 0.5 * (peak - separation) ** 2, log_second - 0.5 * (peak + separation) ** 2)
-    lift = 0.0 if absolute else min(600.0, -height)
     size = abs(float(loss.bayes_risk(0.5))) if absolute else 0.0
 
     def integrand(points: FloatArray) -> FloatArray:
@@ -110,8 +108,8 @@ def _integral(loss: Loss, separation: float, prior: float) -> float:
         v = points[:, 0]
         u = peak + width * np.sinh(v)
         with np.errstate(under="ignore"):
-            a = np.exp(log_first - 0.5 * (u - separation) ** 2 + lift)
-            b = np.exp(log_second - 0.5 * (u + separation) ** 2 + lift)
+            a = np.exp(log_first - 0.5 * (u - separation) ** 2)
+            b = np.exp(log_second - 0.5 * (u + separation) ** 2)
             rest: FloatArray = (loss.block_risk(a, b) - sure[0] * a - sure[1] * b) * width * np.cosh(v)
             return rest
 
@@ -121,20 +119,30 @@ def _integral(loss: Loss, separation: float, prior: float) -> float:
             found = integrate.cubature(
                 integrand, [-end], [end], rule="gk21", rtol=_AIM, atol=_AIM * size, max_subdivisions=500
             )
-            return float(found.estimate) * math.exp(-lift), float(found.error) * math.exp(-lift)
+            return float(found.estimate), float(found.error)
 
     value, error = over(1.0)
     if _searched(loss):
-        # A callable may have corners, which hide between the nodes of a rule; not twice at the same place.
-        values = [value, *(over(stretch)[0] for stretch in _STRETCHES)]
-        error = max(error, float(np.sort(np.abs(np.array(values) - np.median(values)))[1]))
-        value = float(np.median(values))
+        value, error = _agreeing([(value, error)], over, 10 * _AIM * max(abs(value), size))
     value += base
     if not error <= _ACCEPTED * max(abs(value), size):
         raise IntegrationError(
             f"the integral of {loss!r} is {value!r} with an error of {error:.2g}, which is too large"
         )
     return value
+
+
+def _agreeing(
+    found: list[tuple[float, float]], over: Callable[[float], tuple[float, float]], tolerance: float
+) -> tuple[float, float]:
+    """Integrate over other ranges until two agree: a callable may have corners, which hide between nodes."""
+    for stretch in _STRETCHES:
+        value, error = over(stretch)
+        if any(abs(value - other) <= tolerance for other, _ in found):
+            return value, error
+        found.append((value, error))
+    values = [value for value, _ in found]
+    return float(np.median(values)), max(values) - min(values)
 
 
 def _searched(loss: Loss) -> bool:
