@@ -47,7 +47,7 @@ def memory() -> Iterator[dict[str, Any]]:
     for n, eps in ((5000, "5.0"), (6000, "5.0")):
         figure = in_fresh_process(
             "from common import fashion; import lossfloor as lf; import lossfloor.floors\n"
-            f"X, y, unit = fashion({n}); before = peak(); began = time.perf_counter()\n"
+            f"X, y, unit = fashion({n}); before = baseline(); began = time.perf_counter()\n"
             f"lf.floor(X, y, lf.L2('{eps}', unit)).cross_entropy; seconds = time.perf_counter() - began; after = peak()"
         )
         yield {
@@ -65,13 +65,13 @@ def paper_route(n: int = 5000, eps: str = "5.0") -> Iterator[dict[str, Any]]:
     """The route of the paper from data to answer (cdist, dense capacities, max-flow), once, with its memory."""
     theirs = in_fresh_process(
         "from common import fashion, scipy_route; from scipy.spatial.distance import cdist; import numpy as np\n"
-        f"X, y, unit = fashion({n}); before = peak(); began = time.perf_counter()\n"
+        f"X, y, unit = fashion({n}); before = baseline(); began = time.perf_counter()\n"
         f"value = scipy_route(cdist(X[y == 3] / 255, X[y == 7] / 255) <= 2 * {eps})[0]\n"
         "seconds = time.perf_counter() - began; after = peak()"
     )
     ours = in_fresh_process(
         "from common import fashion; import lossfloor as lf; import lossfloor.floors\n"
-        f"X, y, unit = fashion({n}); before = peak(); began = time.perf_counter()\n"
+        f"X, y, unit = fashion({n}); before = baseline(); began = time.perf_counter()\n"
         f"lf.floor(X, y, lf.L2('{eps}', unit)).cross_entropy; seconds = time.perf_counter() - began; after = peak()"
     )
     yield {
