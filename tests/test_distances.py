@@ -325,7 +325,7 @@ def test_the_projection_filter_changes_nothing_where_it_is_used(monkeypatch: pyt
     for kind in ("uint8", "float32", "float64"):
         left, right = FILTERED[kind](rng, n, d), FILTERED[kind](rng, m, d)
         filtered = PairSweep(Fraction(2), left, right)
-        radius = Fraction(float(np.linalg.norm(left[0].astype(float) - right[0].astype(float)))) / 6
+        radius = Fraction(float(np.linalg.norm(left[0].astype(float) - right[0].astype(float)))) / 4
         for radii in (Radii((radius,), (radius,)), Radii(split(rng, radius, n), split(rng, radius, m))):
             with monkeypatch.context() as dense_only:
                 dense_only.setattr(sweep, "_LEAST_WORK_TO_FILTER", 10**30)
