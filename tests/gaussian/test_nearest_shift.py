@@ -277,10 +277,6 @@ def radially(z: Array) -> Array:
             "'support_point' must be a point that reaches the support function",
         ),
         ({"support": lambda w: np.linalg.norm(w) + 1e-9 * np.cos(1e12 * w[0])}, "could not be differentiated"),
-        (
-            {"project": lambda z: np.clip(z, -1, 1), "support": lambda w: 2 * np.abs(w).sum()},
-            "'support' must be the support function of the set that 'project' goes to",
-        ),
         ({"project": radially}, "'project' must be the Euclidean projection onto a convex set, got one that"),
         ({"support": lambda w: np.sqrt(np.abs(w)).sum() ** 2}, "'support' must be the support function of a convex"),
     ],
