@@ -95,13 +95,10 @@ def _arrays_in(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
 
 
 def _check_header(stream: IO[bytes], info: zipfile.ZipInfo) -> None:
-    version = npy.read_magic(stream)
-    if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(stream)
-    elif version == (2, 0):
-        shape, _, dtype = npy.read_array_header_2_0(stream)
-    else:
-        raise ValueError(must("path", "a file of arrays in .npy format 1.0 or 2.0", f"format {version}"))
+    try:
+        shape, dtype = _header(stream)
+    except ValueError as error:  # numpy's, which does not say what it is about
+        raise ValueError(must("path", "a file of arrays", f"{info.filename} ({error})")) from None
     if dtype.hasobject:
         raise ValueError(must("path", "a file of plain arrays", f"objects in {info.filename}"))
     size = dtype.itemsize
@@ -110,3 +107,15 @@ def _check_header(stream: IO[bytes], info: zipfile.ZipInfo) -> None:
     held = min(_MOST_BYTES, info.file_size, _MOST_GROWTH * info.compress_size)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or size > held:
         raise ValueError(must("path", "a file that holds what it claims", f"{size} bytes claimed by {info.filename}"))
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read the header of an .npy file."""
+    version = npy.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, dtype = npy.read_array_header_2_0(stream)
+    else:
+        raise ValueError(f"not of the .npy format 1.0 or 2.0 but {version}")
+    return shape, dtype

@@ -112,6 +112,8 @@ def as_points(name: str, X: Any) -> npt.NDArray[Any]:
         array = array.astype(np.uint8)
     if array.dtype == np.float16:
         array = array.astype(np.float32)  # exact
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if not (np.issubdtype(array.dtype, np.integer) or array.dtype in (np.float32, np.float64)):
         raise TypeError(must(name, "an array of integers, float32 or float64", array.dtype))
     if array.ndim < 2:

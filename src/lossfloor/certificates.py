@@ -335,10 +335,18 @@ class _MatrixConflicts:
     def __init__(self, config: Mapping[str, Any], matrix: Any, n: int) -> None:
         if matrix is None:
             raise CertificateError("the conflicts were given by a matrix: give it again to check them")
-        self._matrix = sparse.csr_array(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
+        if sparse.issparse(matrix):
+            self._matrix: Any = sparse.csr_array(matrix, copy=True)
+            self._matrix.sum_duplicates()
+        else:
+            self._matrix = np.asarray(matrix)
         if self._matrix.shape != (n, n):
             raise CertificateError(f"the matrix must be {n} x {n}, is {self._matrix.shape}")
+        if self._matrix.dtype.kind not in "biuf":
+            raise CertificateError(f"the matrix must hold real numbers, holds {self._matrix.dtype}")
         self._eps = _budgets(config, n) if "eps" in config else None
+        # Rounded up, so that comparing with them leaves out no conflict.
+        self._coarse_eps = np.array([exact.bracket(eps)[1] for eps in self._eps or ()])
 
     def of_pairs(self, us: npt.NDArray[Any], vs: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         answer = np.zeros(len(us), dtype=np.bool_)
@@ -346,8 +354,8 @@ class _MatrixConflicts:
             stored, value = self._entry(u, v)
             if self._eps is None:
                 answer[k] = stored and value != 0
-            else:
-                answer[k] = stored and exact.fraction_of(value) <= self._eps[u] + self._eps[v]
+            elif stored and np.isfinite(value):
+                answer[k] = exact.fraction_of(value) <= self._eps[u] + self._eps[v]
         return answer
 
     def _entry(self, u: int, v: int) -> tuple[bool, Any]:
@@ -367,16 +375,18 @@ class _MatrixConflicts:
             chosen = wanted[i, j]
             us, vs = rows[i[chosen]], columns[j[chosen]]
             if self._eps is not None:
-                near = part.data[chosen] <= 2 * float(max(self._eps)) * (1 + 2.0**-40)
+                with np.errstate(over="ignore"):
+                    limits = self._coarse_eps[us] + self._coarse_eps[vs]
+                    near = part.data[chosen] <= limits * (1 + 2.0**-40)
                 us, vs = us[near], vs[near]
         else:
             entries = self._matrix[np.ix_(rows, columns)]
             if self._eps is None:
                 i, j = np.nonzero(wanted & (entries != 0))
             else:
-                budgets = np.array([float(eps) for eps in self._eps])
-                limit = (budgets[rows][:, None] + budgets[columns][None, :]) * (1 + 2.0**-40)
-                i, j = np.nonzero(wanted & (entries <= limit))
+                with np.errstate(over="ignore"):
+                    limits = self._coarse_eps[rows][:, None] + self._coarse_eps[columns][None, :]
+                    i, j = np.nonzero(wanted & (entries <= limits * (1 + 2.0**-40)))
             us, vs = rows[i], columns[j]
         return _first(self.of_pairs(us, vs), us, vs)
 

@@ -84,21 +84,19 @@ def power_of_two(exponent: int) -> Fraction:
 
 def differences(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[list[int], int]:
     """Return ``|a - b|`` feature by feature, as integers times ``2**exponent``, zeros left out."""
-    rows, exponent = integer_rows(np.stack([a, b]) if a.dtype == b.dtype else _stack_mixed(a, b))
-    return [abs(x - y) for x, y in zip(*rows, strict=True) if x != y], exponent
-
-
-def _stack_mixed(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Stack rows of two dtypes without losing a bit (int64 beside float64 has no common exact dtype)."""
-    kinds = a.dtype.kind + b.dtype.kind
-    both_integer = all(kind in "iub" for kind in kinds)
-    common = np.result_type(a, b)
-    if both_integer and common.kind == "f":  # int64 beside uint64
-        return np.array([[int(v) for v in a], [int(v) for v in b]], dtype=object)
-    for side in (a, b):
-        if side.dtype.kind in "iu" and common.kind == "f" and np.any(np.abs(side.astype(np.float64)) >= 2.0**53):
-            raise ValueError("integers of 2^53 and more cannot be compared with floats")
-    return np.stack([a.astype(common), b.astype(common)])
+    if a.dtype == b.dtype:
+        rows, exponent = integer_rows(np.stack([a, b]))
+        return [abs(x - y) for x, y in zip(*rows, strict=True) if x != y], exponent
+    # Two dtypes (int64 beside float64, say) need not have one that holds the numbers of both.
+    (first,), first_exponent = integer_rows(a[None])
+    (second,), second_exponent = integer_rows(b[None])
+    exponent = min(first_exponent, second_exponent)
+    pairs = zip(
+        (x << (first_exponent - exponent) for x in first),
+        (y << (second_exponent - exponent) for y in second),
+        strict=True,
+    )
+    return [abs(x - y) for x, y in pairs if x != y], exponent
 
 
 def norm_at_most(steps: Sequence[int], exponent: int, order: Order, radius: Fraction) -> bool:

@@ -80,8 +80,10 @@ def as_integers(sample_weight: Any, n: int) -> IntegerWeights:
         values = np.array(integers, dtype=object)[place]
         if int(values.sum()) < _LARGEST_SUM:
             return IntegerWeights(values.astype(np.int64), True)
-    rounded = np.rint(weights.astype(np.float64) / (float(distinct[-1]) * _ROUNDING)).astype(np.int64)
-    if rounded.min() == 0:
+    shares = distinct.astype(np.float64) / float(distinct[-1])  # at most 1, however large or small the weights are
+    steps = np.rint(shares / _ROUNDING).astype(np.int64)
+    rounded = steps[place]
+    if steps.min() == 0:
         raise ValueError(
             must("sample_weight", "at least 2**-41 of the largest weight", float(distinct[0]))
             + f" beside {float(distinct[-1])}; leave such examples out"
@@ -89,7 +91,13 @@ def as_integers(sample_weight: Any, n: int) -> IntegerWeights:
     if int(rounded.sum(dtype=np.float64)) >= _LARGEST_SUM:
         raise ValueError(must("sample_weight", "of at most 2**22 examples with weights that are no small rationals", n))
     common = int(np.gcd.reduce(rounded))
-    return IntegerWeights(rounded // common, False)
+    return IntegerWeights(rounded // common, _in_proportion(distinct, steps))
+
+
+def _in_proportion(distinct: npt.NDArray[Any], integers: npt.NDArray[np.int64]) -> bool:
+    """Tell whether rounding has changed nothing, as with weights such as 2**-1074 and 2**-1073."""
+    last = Fraction(distinct[-1].item()) / int(integers[-1])
+    return all(Fraction(w) == last * i for w, i in zip(distinct.tolist(), integers.tolist(), strict=True))
 
 
 def _exact_integers(distinct: npt.NDArray[Any]) -> list[int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 from typing import Any
 
 import cvxpy
@@ -32,6 +33,7 @@ from lossfloor.adversaries import (
     Union,
     WeightedLp,
     bodies,
+    from_config,
 )
 from lossfloor.exceptions import CertificateError
 
@@ -185,6 +187,41 @@ def test_an_l1_ball_that_touches_an_l2_ball() -> None:
     assert not conflicts_of(Union(L1([3, 0, 0]), L2([0, 0, "1.999999999999999999"])), data, 1)[0].any()
     point = Union(L1([3, 0, 0]), L2([0, 0, 2])).meet(data[[0, 2]], index=index[[0, 2]])
     assert point.tolist() == [3, 0]
+
+
+def root_bracket(square: Fraction) -> tuple[str, str]:
+    """Return two decimals of 40 places, one below the root of a number and one not below it."""
+    unit = 10**40
+    root = math.isqrt(square.numerator * unit**2 // square.denominator)
+    assert Fraction(root, unit) ** 2 < square
+    return str(Fraction(root, unit)), str(Fraction(root + 1, unit))
+
+
+@pytest.mark.parametrize("other", ["linf", "box", "l1", "weighted"])
+@pytest.mark.parametrize("seed", range(8))
+def test_an_l2_ball_nearer_to_touching_than_doubles_can_tell(other: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = (rng.random((2, 6)) * [[1.0], [1.0]] + [[0.0] * 6, [1.0] * 6]).round(3)
+    steps = [Fraction(b) - Fraction(a) for a, b in zip(*data.tolist(), strict=True)]
+    costs = [Fraction(1)] * 6
+    if other == "l1":
+        member: Adversary = L1(["0.7", 0])
+        theta = max((sum(sorted(steps)[-k:]) - Fraction(7, 10)) / k for k in range(1, 7))
+        left = [min(step, theta) for step in steps]
+    else:
+        member = Linf(["0.3", 0]) if other != "box" else Box(0, "0.3", eps=[1, 0])
+        left = [max(step - Fraction(3, 10), Fraction(0)) for step in steps]
+    if other == "weighted":
+        costs = [Fraction(k, 7) for k in range(1, 7)]
+    square = sum((cost * gap) ** 2 for cost, gap in zip(costs, left, strict=True))
+    for radius, expected in zip(root_bracket(square), (False, True), strict=True):
+        ball = WeightedLp(2, [str(cost) for cost in costs], [0, radius]) if other == "weighted" else L2([0, radius])
+        for members in ((member, ball), (ball, member)):
+            adversary = Union(*members)
+            assert conflicts_of(adversary, data, 1)[0].item() == expected
+            assert adversary.conflict(*data, index=np.arange(2)) is expected
+            turned = Union(*(from_config({**m.config(), "eps": m.config()["eps"][::-1]}) for m in members))
+            assert conflicts_of(turned, data[::-1], 1)[0].item() == expected
 
 
 def test_three_examples_reach_a_point_in_their_own_ways() -> None:

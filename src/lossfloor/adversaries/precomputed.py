@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,8 @@ from lossfloor.adversaries.base import (
 
 #: Entries of a dense matrix that are looked at together.
 _ENTRIES_AT_ONCE = 1 << 24
+#: Budgets are cut off here where they are compared in double precision, so that two of them have a sum.
+_LARGEST_BUDGET = Fraction(2) ** 1000
 
 
 class Precomputed(Adversary):
@@ -81,8 +84,8 @@ class Precomputed(Adversary):
             checked = np.asarray(matrix)
         if checked.ndim != 2 or checked.shape[0] != checked.shape[1]:
             raise ValueError(must(self._what, "a square matrix, n x n", f"shape {checked.shape}"))
-        if checked.dtype.kind not in "biuf":
-            raise TypeError(must(self._what, "a matrix of real numbers", checked.dtype))
+        if checked.dtype.kind not in "biuf" or checked.dtype.itemsize > 8:
+            raise TypeError(must(self._what, "a matrix of real numbers of at most 64 bits", checked.dtype))
         return checked
 
     def __repr__(self) -> str:
@@ -183,16 +186,19 @@ class Precomputed(Adversary):
         self, entries: npt.NDArray[Any], mirrored: npt.NDArray[Any], rows: Index, columns: Index
     ) -> npt.NDArray[np.bool_]:
         """Check entries of the matrix and tell which of them are conflicts."""
-        if self.eps is None:
-            wrong, what = (entries != 0) != (mirrored != 0), "symmetric between classes"
-        else:
-            wrong, what = ~(entries >= 0), "free of NaN and negative numbers"
-            if not wrong.any():
-                wrong, what = entries != mirrored, "symmetric between classes"
+        what = "free of NaN" if self.eps is None else "free of NaN and negative numbers"
+        for values, at_row, at_column in ((entries, rows, columns), (mirrored, columns, rows)):
+            wrong = values != values if self.eps is None else ~(values >= 0)
+            if wrong.any():
+                where = tuple(np.argwhere(wrong)[0])
+                raise ValueError(
+                    must(self._what, what, values[where].item()) + f" at ({at_row[where]}, {at_column[where]})"
+                )
+        wrong = (entries != 0) != (mirrored != 0) if self.eps is None else entries != mirrored
         if wrong.any():
             where = tuple(np.argwhere(wrong)[0])
             place = f" at ({rows[where]}, {columns[where]}), mirrored {mirrored[where].item()}"
-            raise ValueError(must(self._what, what, entries[where].item()) + place)
+            raise ValueError(must(self._what, "symmetric between classes", entries[where].item()) + place)
         return np.asarray(entries != 0) if self.eps is None else self._at_most(entries, rows, columns)
 
     def _at_most(self, entries: npt.NDArray[Any], rows: Index, columns: Index) -> npt.NDArray[np.bool_]:
@@ -202,14 +208,15 @@ class Precomputed(Adversary):
         if len(self.eps) == 1:
             threshold = 2 * self.eps[0]
             if entries.dtype.kind in "iub":
-                return np.asarray(entries <= min(threshold.numerator // threshold.denominator, 2**62))
+                return np.asarray(entries <= min(threshold.numerator // threshold.denominator, 2**64))
             # A double is at most a rational exactly when it is at most the largest double below that.
             return np.asarray(entries.astype(np.float64) <= exact.bracket(threshold)[0])
-        budgets = np.array([float(value) for value in self.eps])
+        budgets = np.array([float(min(value, _LARGEST_BUDGET)) for value in self.eps])
         limits = budgets[rows] + budgets[columns]
         numbers = entries.astype(np.float64)
         answer = np.asarray(numbers <= limits)
         close = np.abs(numbers - limits) <= 2.0**-48 * limits + 2.0**-1060
+        close |= np.isfinite(numbers) & (limits >= float(_LARGEST_BUDGET))
         for where in map(tuple, np.argwhere(close)):
             pair = pick(self.eps, np.array([rows[where], columns[where]]), 2)
             answer[where] = exact.fraction_of(entries[where]) <= pair[0] + pair[1]

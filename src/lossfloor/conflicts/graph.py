@@ -38,8 +38,8 @@ class ConflictGraph:
     >>> graph = ConflictGraph.from_edges([(0, 0), (0, 1)], n_left=2, n_right=2)
     >>> graph
     ConflictGraph(2 x 2, 2 conflicts, density 50%, bits, 16 bytes)
-    >>> graph.left_degrees.tolist()
-    [2, 0]
+    >>> graph.left_degrees
+    array([2, 0])
     """
 
     def __init__(self, *, _token: object = None) -> None:
@@ -67,6 +67,8 @@ class ConflictGraph:
         ValueError
             If the shape does not fit, or a bit beyond the last vertex is set.
         """
+        _check_count("n_right", n_right)
+        bits = np.asarray(bits)
         if bits.ndim != 2 or bits.dtype != np.uint64 or bits.shape[1] != (n_right + 63) // 64:
             raise ValueError(
                 must(
@@ -100,22 +102,24 @@ class ConflictGraph:
         ValueError
             If the arrays do not describe such lists.
         """
-        offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-        targets = np.ascontiguousarray(targets, dtype=np.int32)
-        if offsets.ndim != 1 or len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(targets):
-            raise ValueError(must("offsets", f"from 0 to {len(targets)}, the number of targets", offsets[:3]))
-        if np.any(np.diff(offsets) < 0):
+        _check_count("n_right", n_right)
+        begins, ends = _as_whole("offsets", offsets), _as_whole("targets", targets)
+        if ends.ndim != 1:
+            raise ValueError(must("targets", "an array of shape (n_edges,)", f"shape {ends.shape}"))
+        if begins.ndim != 1 or len(begins) < 1 or begins[0] != 0 or begins[-1] != len(ends):
+            raise ValueError(must("offsets", f"from 0 to {len(ends)}, the number of targets", begins[:3]))
+        if np.any(np.diff(begins) < 0):
             raise ValueError(must("offsets", "ascending", "a smaller number behind a larger one"))
-        if len(targets) and not (targets.min() >= 0 and targets.max() < n_right):
-            raise ValueError(must("targets", f"between 0 and {n_right - 1}", [int(targets.min()), int(targets.max())]))
-        inside = np.ones(len(targets), dtype=np.bool_)
-        inside[offsets[:-1][offsets[:-1] < len(targets)]] = False
-        if np.any(np.diff(targets, prepend=-1)[inside] <= 0):
+        if len(ends) and not (ends.min() >= 0 and ends.max() < n_right):
+            raise ValueError(must("targets", f"between 0 and {n_right - 1}", [int(ends.min()), int(ends.max())]))
+        inside = np.ones(len(ends), dtype=np.bool_)
+        inside[begins[:-1][begins[:-1] < len(ends)]] = False
+        if np.any(np.diff(ends, prepend=-1)[inside] <= 0):
             raise ValueError(must("targets", "ascending in each list, none twice", "a list that is not"))
         graph = cls(_token=_TOKEN)
-        graph.n_left, graph.n_right = len(offsets) - 1, n_right
-        graph.n_edges = len(targets)
-        graph._lists = (offsets, targets)
+        graph.n_left, graph.n_right = len(begins) - 1, n_right
+        graph.n_edges = len(ends)
+        graph._lists = (np.ascontiguousarray(begins, dtype=np.int64), np.ascontiguousarray(ends, dtype=np.int32))
         return graph
 
     @classmethod
@@ -126,8 +130,19 @@ class ConflictGraph:
         ----------
         edges : array_like of int, shape (k, 2)
         n_left, n_right : int
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the pairs are not whole numbers below the numbers of vertices.
         """
-        pairs = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
+        _check_count("n_left", n_left)
+        _check_count("n_right", n_right)
+        pairs = _as_whole("edges", edges)
+        if pairs.size == 0:
+            pairs = pairs.reshape(0, 2)
+        if pairs.ndim != 2 or pairs.shape[1] != 2:
+            raise ValueError(must("edges", "an array of shape (k, 2)", f"shape {pairs.shape}"))
         if len(pairs) and (pairs.min() < 0 or np.any(pairs.max(axis=0) >= (n_left, n_right))):
             raise ValueError(must("edges", f"pairs below ({n_left}, {n_right})", pairs.max(axis=0).tolist()))
         matrix = sparse.csr_array(
@@ -137,8 +152,20 @@ class ConflictGraph:
 
     @classmethod
     def from_matrix(cls, matrix: Any) -> ConflictGraph:
-        """Make a graph from a dense or sparse matrix, shape (n_left, n_right), non-zero where two conflict."""
-        csr = sparse.csr_array(matrix) if not sparse.issparse(matrix) else sparse.csr_array(matrix.tocsr())
+        """Make a graph from a dense or sparse matrix, shape (n_left, n_right), non-zero where two conflict.
+
+        Raises
+        ------
+        ValueError
+            If it is no matrix, or holds a NaN.
+        """
+        if not sparse.issparse(matrix):
+            matrix = np.asarray(matrix)
+        if matrix.ndim != 2:
+            raise ValueError(must("matrix", "of shape (n_left, n_right)", f"shape {matrix.shape}"))
+        csr = sparse.csr_array(matrix)
+        if np.any(csr.data != csr.data):
+            raise ValueError(must("matrix", "free of NaN", np.nan))
         csr = sparse.csr_array(csr != 0)
         csr.sum_duplicates()
         csr.sort_indices()
@@ -318,6 +345,23 @@ class ConflictGraph:
         if graph.n_left != size[0]:
             raise ValueError(must("path", f"a conflict graph of {size[0]} left vertices", graph.n_left))
         return graph
+
+
+def _check_count(name: str, count: object) -> None:
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
+        raise TypeError(must(name, "a whole number", count))
+    if not 0 <= count < 2**31:
+        raise ValueError(must(name, "at least 0 and below 2**31", count))
+
+
+def _as_whole(name: str, values: Any) -> npt.NDArray[Any]:
+    """Return whole numbers, int32 as it is and others as int64; an empty list is of any kind."""
+    array = np.asarray(values)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(must(name, "an array of integers", array.dtype))
+    if array.dtype == np.uint64 and array.size and array.max() >= 2**63:
+        raise ValueError(must(name, "below 2**63", array.max()))
+    return array if array.dtype == np.int32 else array.astype(np.int64, copy=False)
 
 
 def _with_bits(bits: npt.NDArray[np.uint64], edges: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
