@@ -38,8 +38,8 @@ class ConflictGraph:
     >>> graph = ConflictGraph.from_edges([(0, 0), (0, 1)], n_left=2, n_right=2)
     >>> graph
     ConflictGraph(2 x 2, 2 conflicts, density 50%, bits, 16 bytes)
-    >>> graph.left_degrees
-    array([2, 0])
+    >>> graph.left_degrees.tolist()
+    [2, 0]
     """
 
     def __init__(self, *, _token: object = None) -> None:
