@@ -68,12 +68,19 @@ def test_the_picture(figure: Figure3, tmp_path: Path) -> None:
     drawn = figure.plot()
     assert [ax.get_title() for ax in drawn.axes] == ["d = 2", "d = 100"]
     assert "seed 4" in drawn.get_suptitle()
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["50 examples", "400 examples", "population"]
     lines = {line.get_label(): line for line in drawn.axes[1].lines}
-    assert set(lines) == {"50 examples", "400 examples", "population"}
-    assert np.array_equal(lines["population"].get_ydata(), figure.panels[1].population)
+    assert np.array_equal(lines["population"].get_data(), figure.panels[1].line)
     assert np.array_equal(lines["50 examples"].get_ydata(), figure.panels[1].samples[50].mean(axis=0))
     save_figure(drawn, tmp_path / "fig3.svg")
     assert (tmp_path / "fig3.svg").stat().st_size > 1000
+
+
+def test_the_line_of_the_population_goes_through_its_floors(figure: Figure3) -> None:
+    for panel in figure.panels:
+        assert panel.line.shape == (2, 4 * 8 + 1)
+        assert np.array_equal(panel.line[0, ::4], [float(eps) for eps in panel.eps])
+        assert np.array_equal(panel.line[1, ::4], panel.population)
 
 
 def test_the_seed_decides(figure: Figure3) -> None:

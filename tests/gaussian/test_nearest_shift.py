@@ -101,6 +101,20 @@ def test_tiny_separations_are_found() -> None:
         assert floor.separation - floor.separation_lower < 1e-14
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_unit_of_the_data_does_not_matter(shape: str, order: float) -> None:
+    rng = np.random.default_rng(ORDERS.index(order))
+    covariance, mean = random_covariance(rng, 4, shape), rng.normal(size=4)
+    expected = gaussian_floor(mean, covariance, norm_ball(order, 0.25)).separation
+    for unit in (1e-20, 1e-9, 1e9):
+        adversary = lf.Lp(order, 0.25, unit=unit)
+        # Noise in the same unit; and noise of another, where the separation is in units of that.
+        for noise in (unit, 1.0):
+            found = gaussian_floor(mean * unit, np.multiply(covariance, noise**2), adversary).separation
+            assert found == pytest.approx(expected * unit / noise, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("order", "route"),
     [(1.0, "LARS"), (1.5, "Newton, dual"), (2.0, "singular values"), (4.0, "Newton, primal"), (np.inf, "active set")],
@@ -205,6 +219,16 @@ def test_ill_conditioned_covariances_are_solved_to_a_proof(condition: float, ord
         assert floor.separation - floor.separation_lower <= 1e-10 * max(1.0, floor.separation)
 
 
+@pytest.mark.parametrize("seed", [0, 3, 5, 63, 132])
+def test_boxes_where_active_sets_go_in_circles(seed: int) -> None:
+    for d in (8, 15):
+        rng = np.random.default_rng(seed)
+        axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
+        matrix = (axes * np.geomspace(1, 1e-8, d)) @ axes.T
+        floor = gaussian_floor(rng.normal(size=d), (matrix + matrix.T) / 2, lf.Linf("0.5"))
+        assert floor.separation - floor.separation_lower <= 1e-13 * max(1.0, floor.separation)
+
+
 @pytest.mark.parametrize("correlation", [0.3, 0.9, -0.01])
 @pytest.mark.parametrize("order", [1.0, 1.5, 4.0, float("inf")])
 def test_features_that_are_all_alike(correlation: float, order: float) -> None:
@@ -277,6 +301,10 @@ def radially(z: Array) -> Array:
             "'support_point' must be a point that reaches the support function",
         ),
         ({"support": lambda w: np.linalg.norm(w) + 1e-9 * np.cos(1e12 * w[0])}, "could not be differentiated"),
+        (
+            {"project": lambda z: np.clip(z, -1, 1), "support": lambda w: 2 * np.abs(w).sum()},
+            "'support' must be the support function of the set that 'project' goes to",
+        ),
         ({"project": radially}, "'project' must be the Euclidean projection onto a convex set, got one that"),
         ({"support": lambda w: np.sqrt(np.abs(w)).sum() ** 2}, "'support' must be the support function of a convex"),
     ],

@@ -16,7 +16,7 @@ from lossfloor.gaussian import IntegrationError
 from lossfloor.gaussian.mixture import smallest_loss
 from lossfloor.losses import Brier, Convex, Costs, CrossEntropy, Loss, Spherical, ZeroOne
 
-SEPARATIONS = [1e-8, 1e-4, 0.1, 1.0, 3.0, 10.0, 25.0, 40.0]
+SEPARATIONS = [1e-8, 1e-4, 0.1, 1.0, 3.0, 10.0, 25.0, 37.0, 38.0, 40.0]
 PRIORS = [0.5, 0.3, 1e-3, 1e-6, 1 - 1e-6]
 RISKS: dict[str, tuple[Loss, Callable[[Any, Any], Any]]] = {
     "cross-entropy": (CrossEntropy(), lambda a, b: a * mp.log1p(b / a) + b * mp.log1p(a / b)),

@@ -46,7 +46,7 @@ def fig3(
         ),
     ] = None,
     repeats: Annotated[int, typer.Option("--repeats", metavar="R", help="Samples of each size.")] = 5,
-    points: Annotated[int, typer.Option("--points", metavar="K", help="Number of eps in each panel.")] = 25,
+    points: Annotated[int, typer.Option("--points", metavar="K", help="Number of eps in each panel.")] = 41,
     constant: Annotated[str, typer.Option("--constant", metavar="C", help="What sets the means apart.")] = "2",
     seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="What everything is drawn from.")] = 0,
     plot: Annotated[

@@ -16,7 +16,7 @@ from lossfloor.adversaries import Adversary
 from lossfloor.gaussian.covariance import Covariance, FloatArray, real_array
 from lossfloor.gaussian.mixture import log_odds, smallest_loss
 from lossfloor.gaussian.nearest import nearest_shift
-from lossfloor.gaussian.sets import symmetric_set
+from lossfloor.gaussian.sets import norm, symmetric_set
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -58,8 +58,7 @@ class GaussianFloor:
     shift : ndarray of float64, shape (d,)
         z*: the worst move takes every example of the class 1 by ``-shift`` and of the class -1 by ``+shift``.
     separation : float
-        delta, half the distance of the means after that move, in standard deviations of the noise between
-        them.
+        delta, half the distance of the means after that move, in standard deviations of the noise between them.
     separation_lower : float
         A proved lower bound of delta.  That of `separation` from above is proved by `shift`.
     route : str
@@ -294,7 +293,8 @@ def gaussian_floor(
     ------
     TypeError, ValueError
         If an argument is not what it must be: the covariance singular or indefinite, the adversary without a
-        symmetric convex set, one eps for each example, shapes that do not fit.
+        symmetric convex set, one eps for each example, shapes that do not fit, means 1e100 standard deviations
+        apart.
     ConvergenceError
         If the separation could not be proved to 1e-10.
 
@@ -329,7 +329,9 @@ def gaussian_floor(
     if not 0.0 < share < 1.0:
         raise ValueError(must("prior", "between 0 and 1, both excluded", prior))
     moves = symmetric_set(adversary, len(first))
-    found = nearest_shift(first / 2 - second / 2, shared, moves)
+    half = first / 2 - second / 2
+    _check_range(half, shared)
+    found = nearest_shift(half, shared, moves)
     for array in (first, second, found.shift):
         array.setflags(write=False)
     return GaussianFloor(
@@ -343,6 +345,16 @@ def gaussian_floor(
         separation_lower=found.lower,
         route=found.route,
     )
+
+
+def _check_range(half: FloatArray, covariance: Covariance) -> None:
+    """Refuse means at a distance whose square is no double."""
+    with np.errstate(over="ignore", under="ignore"):
+        whitened = covariance.whiten(half)
+    distance = norm(whitened, 2.0) if np.isfinite(whitened).all() else np.inf
+    if distance != 0.0 and not 1e-100 <= distance <= 1e100:
+        what = "such that half the distance of the means is 0 or from 1e-100 to 1e+100 standard deviations of the noise"
+        raise ValueError(must("mean", what, distance))
 
 
 def _mean(name: str, values: Any) -> FloatArray:

@@ -1,13 +1,12 @@
 r"""The smallest expected loss on two normal distributions on a line: an integral.
 
-The classes are N(+delta, 1) with probability p and N(-delta, 1) with probability 1 - p.  Where their
-densities, times their probabilities, are a(u) and b(u), the best answer costs ``min_t a l(t) + b l(1 - t)``,
-which is what `Loss.block_risk` computes, and the floor is
+The classes are N(+delta, 1) with probability p and N(-delta, 1) with probability 1 - p.  Where their densities, times
+their probabilities, are a(u) and b(u), the best answer costs ``min_t a l(t) + b l(1 - t)``, which is what
+`Loss.block_risk` computes, and the floor is
 
 .. math:: \int \min_t \; a(u) \, l(t) + b(u) \, l(1 - t) \; du .
 
-In this form there are no log-odds that could overflow and no difference of large numbers, whatever delta and
-p.
+In this form there are no log-odds that could overflow and no difference of large numbers, whatever delta and p.
 """
 
 from __future__ import annotations
@@ -22,10 +21,12 @@ from lossfloor.exceptions import LossfloorError
 from lossfloor.gaussian.covariance import FloatArray
 from lossfloor.losses import Convex, Costs, Loss, ZeroOne
 
-#: What the integration aims at and what is accepted: relative to the integral for a loss whose Bayes risk has
-#: a formula; relative to the largest Bayes risk as well for one whose Bayes risk is searched for.
+#: What the integration aims at and what is accepted: relative to the integral for a loss whose Bayes risk has a
+#: formula; relative to the Bayes risk at 1/2 as well for one whose Bayes risk is searched for.
 _AIM = 1e-12
 _ACCEPTED = 1e-10
+#: The same in absolute numbers, for integrals among the subnormal doubles, which have fewer digits.
+_SMALLEST_AIM, _SMALLEST_ACCEPTED = 1e-312, 1e-310
 
 #: Beyond so many standard deviations from both means a normal density is below 1e-300.
 _REACH = 38.0
@@ -54,7 +55,8 @@ def smallest_loss(loss: Loss, separation: float, prior: float) -> float:
     Returns
     -------
     float
-        Right to 1e-10 of itself; for a `Convex` loss, to 1e-10 of the Bayes risk at 1/2 if that is larger.
+        Right to 1e-10 of itself, or to 1e-310 if that is more, since doubles have fewer digits there; for a
+        `Convex` loss, to 1e-10 of the Bayes risk at 1/2 if that is larger.
 
     Raises
     ------
@@ -115,9 +117,10 @@ def _integral(loss: Loss, separation: float, prior: float) -> float:
 
     def over(stretch: float) -> tuple[float, float]:
         end = math.asinh(stretch * (2.0 * separation + _REACH) / width)
+        least = max(_AIM * size, _SMALLEST_AIM)
         with np.errstate(under="ignore"):
             found = integrate.cubature(
-                integrand, [-end], [end], rule="gk21", rtol=_AIM, atol=_AIM * size, max_subdivisions=500
+                integrand, [-end], [end], rule="gk21", rtol=_AIM, atol=least, max_subdivisions=500
             )
             return float(found.estimate), float(found.error)
 
@@ -125,7 +128,7 @@ def _integral(loss: Loss, separation: float, prior: float) -> float:
     if _searched(loss):
         value, error = _agreeing([(value, error)], over, 10 * _AIM * max(abs(value), size))
     value += base
-    if not error <= _ACCEPTED * max(abs(value), size):
+    if not error <= max(_ACCEPTED * max(abs(value), size), _SMALLEST_ACCEPTED):
         raise IntegrationError(
             f"the integral of {loss!r} is {value!r} with an error of {error:.2g}, which is too large"
         )

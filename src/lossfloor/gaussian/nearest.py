@@ -3,19 +3,17 @@ r"""The point of a symmetric convex set that is nearest to the mean, in the metr
 .. math:: \delta = \min_{z \in K} \|\mu - z\|_{S^{-1}}
                = \max_{w} \; \frac{w'\mu - h_K(w)}{\sqrt{w' S w}}, \qquad h_K(w) = \max_{z \in K} w'z.
 
-Every z in K proves an upper bound of delta and every w a lower bound.  Whatever route found z, the answer is
-handed out only if the w that belongs to it, ``S^-1 (mu - z)``, closes the gap to 1e-10: no route has to be
-trusted.
+Every z in K proves an upper bound of delta and every w a lower bound.  Whatever route found z, the answer is handed
+out only if the w that belongs to it, ``S^-1 (mu - z)``, closes the gap to 1e-10: no route has to be trusted.
 
-Routes.  With a diagonal covariance an l_p ball separates into one equation for each feature and a multiplier
-that they share.  An l2 ball or an ellipsoid does so in the axes of a singular value decomposition, whatever
-the covariance. For the other balls with a full covariance: l1 is scikit-learn's LARS path, followed to the
-radius; the maximum norm is a primal-dual active-set method (exact once the right features lie on their
-bounds; SciPy's bounded least squares gives the same, a hundred times slower); orders between are Newton's
-method of SciPy on the smooth one of the two problems above.  Where one of these fails, and for sets that are
-given by a projection, accelerated projected gradients; for sets given by their support function, the nearest
-point of a growing polytope inside (fully corrective Frank-Wolfe, its small problems solved by SciPy's
-non-negative least squares).
+Routes.  With a diagonal covariance an l_p ball separates into one equation for each feature and a multiplier that
+they share.  An l2 ball or an ellipsoid does so in the axes of a singular value decomposition, whatever the
+covariance.  For the other balls with a full covariance: l1 is scikit-learn's LARS path, followed to the radius; the
+maximum norm is a primal-dual active-set method, which is exact once the right features lie on their bounds, and where
+it goes in circles SciPy's bounded least squares (which gives the same, a hundred times slower); orders between are
+Newton's method of SciPy on the smooth one of the two problems above.  Where one of these fails, and for sets that are
+given by a projection, accelerated projected gradients; for sets given by their support function, the nearest point of a
+growing polytope inside (fully corrective Frank-Wolfe, its small problems solved by SciPy's non-negative least squares).
 """
 
 from __future__ import annotations
@@ -36,8 +34,7 @@ from lossfloor.gaussian.sets import ConvexSet, EllipsoidSet, NormSet, SymmetricS
 #: The gap between the bounds of delta that an answer may have, relative to delta where that is above 1.
 TOLERANCE = 1e-10
 
-#: What sets given by functions are followed to, if it goes: delta errs by the square of what the shift errs
-#: by.
+#: What sets given by functions are followed to, if it goes: the shift errs by the root of what delta errs by.
 _GOAL = 1e-13
 #: Corners without any progress after which they stop.
 _PATIENCE = 40
@@ -103,7 +100,7 @@ def nearest_shift(mean: FloatArray, covariance: Covariance, moves: SymmetricSet)
         raise ConvergenceError("no shift was found")
     raise ConvergenceError(
         f"the separation is proved to be between {best.lower!r} and {best.upper!r} only, not to {TOLERANCE:g}; "
-        "is the covariance nearly singular?"
+        "is the covariance nearly singular, or a function of the set inaccurate?"
     )
 
 
@@ -132,8 +129,8 @@ def _judge(
 ) -> Shift:
     """Bound delta from both sides by a point of the set.
 
-    With an ill-conditioned covariance ``S^-1 (mu - z)`` is full of rounding, which the support function adds
-    up. `normal` turns it into a true normal of the set at z, which proves more.
+    With an ill-conditioned covariance ``S^-1 (mu - z)`` is full of rounding, which the support function adds up.
+    `normal` turns it into a true normal of the set at z, which proves more.
     """
     residual = covariance.whiten(mean - z)
     upper = float(np.linalg.norm(residual))
@@ -186,7 +183,9 @@ def _in_ball(mean: FloatArray, covariance: Covariance, moves: NormSet) -> Iterat
         yield judge(_separable(budgets / deviations, mean[moving] / deviations, order), "separable")
         return
     image = covariance.whiten(np.diag(scales)[:, moving])
-    target = covariance.whiten(mean)
+    # Libraries have absolute tolerances, so the size is taken out: by a power of two, which rounds nothing.
+    size = 2.0 ** int(np.frexp(np.abs(image).max())[1])
+    image, target = image / size, covariance.whiten(mean) / size
     if order == 2.0:
         yield judge(_in_round(image, target), "singular values")
         return
@@ -194,7 +193,7 @@ def _in_ball(mean: FloatArray, covariance: Covariance, moves: NormSet) -> Iterat
 
     def slope(y: FloatArray) -> FloatArray:
         # A'(a - A y), from the difference of mu and z: in whitened units both may be large.
-        return budgets * covariance.pull_back(covariance.whiten(mean - place(y)))[moving]
+        return budgets * covariance.pull_back(covariance.whiten(mean - place(y)))[moving] / size**2
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what a route warns, the certificate decides
@@ -203,6 +202,8 @@ def _in_ball(mean: FloatArray, covariance: Covariance, moves: NormSet) -> Iterat
         except linalg.LinAlgError:
             y, route = np.zeros(len(pull)), "none"
     yield judge(y, route)
+    if order == np.inf:  # guesses may go in circles; this cannot
+        yield judge(optimize.lsq_linear(image, target, (-1.0, 1.0), "bvls", tol=_EPS).x, "bounded least squares")
     ones = np.ones(len(pull))
     for y, _ in _accelerated(gram, pull, lambda x: x if norm(x, order) <= 1.0 else _separable(ones, x, order)):
         yield judge(y, "projected gradients")
@@ -512,7 +513,11 @@ def _by_projection(mean: FloatArray, covariance: Covariance, moves: ConvexSet) -
             break
         if upper - lower <= _GOAL * max(1.0, upper):
             break
-    _check_normal(*proof, moves)
+    touch, normal = proof
+    _check_normal(touch, normal, moves)
+    if moves.supports:
+        what = "the support function of the set that 'project' goes to"
+        _agree("support", what, np.array(moves.support(normal)), np.array(normal @ touch))
     yield best
 
 
@@ -558,8 +563,7 @@ def _by_support(mean: FloatArray, covariance: Covariance, moves: ConvexSet) -> I
         if upper - lower <= _GOAL * max(1.0, upper):
             break
         corners = np.vstack([corners, corner])
-        # The point nearest to the origin in a convex hull, as non-negative least squares (Lawson and Hanson's
-        # LDP).
+        # The point nearest to the origin in a convex hull, as non-negative least squares (Lawson and Hanson).
         distances = target[:, None] - covariance.whiten(corners.T)
         system = np.vstack([distances, np.ones(len(corners))])
         weights, _ = optimize.nnls(system, np.append(np.zeros(len(mean)), 1.0))

@@ -146,6 +146,11 @@ class ConvexSet(SymmetricSet):
         """Whether there is a projection."""
         return self._project is not None
 
+    @property
+    def supports(self) -> bool:
+        """Whether there is a support function or a point that reaches it."""
+        return self._support is not None or self._support_point is not None
+
     def project(self, z: FloatArray) -> FloatArray:
         """Return the point of K next to z in Euclidean distance."""
         if self._project is None:
@@ -211,8 +216,12 @@ def _(adversary: SymmetricSet, dimension: int) -> SymmetricSet:
 
 @symmetric_set.register
 def _(adversary: ConvexAdversary, dimension: int) -> SymmetricSet:
-    for n in (2, 3):  # budgets that suit both belong to no examples in particular
-        adversary.as_data(np.zeros((n, dimension)), n)
+    try:
+        for n in (2, 3):  # budgets that suit both belong to no examples in particular
+            adversary.as_data(np.zeros((n, dimension)), n)
+    except ValueError as error:
+        what = f"one with the same budgets for all points of {dimension} features"
+        raise ValueError(must("adversary", what, adversary) + f" ({error})") from None
     body = adversary.body(np.zeros(dimension), 0)
 
     def member(z: FloatArray) -> bool:

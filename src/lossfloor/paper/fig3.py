@@ -25,8 +25,11 @@ FloatArray = npt.NDArray[np.float64]
 #: Called as work goes on: name of the stage, how much is done, how much there is.
 Progress = Callable[[str, int, int], None]
 
-_INK, _FAINT = "#222222", "#8a8a8a"
-_LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#785ef0")  # after Okabe and Ito
+_INK, _FAINT = "#222222", "#666666"
+#: From few examples to many: one hue that gets darker, so that the order shows in grey and to the colour-blind too.
+_FEW, _MANY = np.array([0.55, 0.76, 0.90]), np.array([0.03, 0.25, 0.50])
+#: How much finer than the samples' the grid of the population is.
+_FINER = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,8 @@ class Panel:
         Floor of the cross-entropy of the population, in nats.
     samples : dict of int to ndarray of float64, shape (repeats, k)
         Floors of samples by their number of examples.
+    line : ndarray of float64, shape (2, m)
+        The population's floor over a finer grid, to be drawn: eps, and floors.
     """
 
     mean: FloatArray
@@ -50,6 +55,7 @@ class Panel:
     eps: tuple[Fraction, ...]
     population: FloatArray
     samples: dict[int, FloatArray]
+    line: FloatArray
 
     @property
     def dimension(self) -> int:
@@ -106,29 +112,44 @@ class Figure3:
         """Draw a panel for each dimension; `lossfloor.plotting.save_figure` writes it."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         count = len(self.panels)
-        figure = Figure(figsize=(1.2 + 3.4 * count, 3.6), dpi=150, layout="constrained")
+        figure = Figure(figsize=(1.0 + 3.0 * count, 3.7), dpi=200, layout=ConstrainedLayoutEngine(wspace=0.06))
         FigureCanvasAgg(figure)
-        for panel, ax in zip(self.panels, figure.subplots(1, count, squeeze=False)[0], strict=True):
+        axes = figure.subplots(1, count, squeeze=False, sharey=True)[0]
+        for panel, ax in zip(self.panels, axes, strict=True):
             eps = [float(value) for value in panel.eps]
-            for i, (n, floors) in enumerate(panel.samples.items()):
-                color = _LINES[i % len(_LINES)]
-                ax.fill_between(eps, floors.min(axis=0), floors.max(axis=0), color=color, alpha=0.2, linewidth=0)
-                ax.plot(eps, floors.mean(axis=0), color=color, linewidth=1.5, label=f"{n} examples")
-            ax.plot(eps, panel.population, color=_INK, linewidth=1.8, linestyle="--", label="population")
+            ax.axhline(math.log(2), color=_FAINT, linewidth=0.8, linestyle=":")
+            for share, (n, floors) in zip(np.linspace(0, 1, len(panel.samples)), panel.samples.items(), strict=True):
+                color = tuple((1 - share) * _FEW + share * _MANY)
+                ax.fill_between(eps, floors.min(axis=0), floors.max(axis=0), color=color, alpha=0.3, linewidth=0)
+                ax.plot(eps, floors.mean(axis=0), color=color, linewidth=1.6, label=f"{n:,} examples")
+            ax.plot(*panel.line, color=_INK, linewidth=1.6, linestyle=(0, (4, 1.5)), label="population")
             ax.set_title(f"d = {panel.dimension}", fontsize="medium")
             ax.set_xlabel("eps (l2)")
-            ax.set_ylim(0, 1.05 * math.log(2))
+            ax.set_xlim(0, eps[-1])
+            ax.set_ylim(0, 1.08 * math.log(2))
             ax.spines[["top", "right"]].set_visible(False)
-            ax.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.8)
-        figure.axes[0].set_ylabel("smallest robust cross-entropy (nats)")
-        figure.axes[0].legend(frameon=False, fontsize="small")
+            ax.grid(axis="y", color=_FAINT, alpha=0.2, linewidth=0.6)
+        axes[0].set_ylabel("smallest robust cross-entropy (nats)")
+        axes[-1].annotate(
+            "log 2: chance",
+            (0.98, math.log(2)),
+            (0, 2),
+            ("axes fraction", "data"),
+            "offset points",
+            color=_FAINT,
+            fontsize="x-small",
+            ha="right",
+        )
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False)
         repeats = max(len(floors) for panel in self.panels for floors in panel.samples.values())
         figure.suptitle(
-            f"Floors of samples (mean and range of {repeats}) and of their population; C = {self.constant:g}, "
-            f"seed {self.seed}",
+            f"Floors of samples (line: mean of {repeats}, band: their range) and of the population; "
+            f"C = {self.constant:g}, seed {self.seed}",
             fontsize="small",
+            color=_FAINT,
         )
         return figure
 
@@ -139,7 +160,7 @@ def figure3(
     *,
     constant: Any = 2,
     repeats: int = 5,
-    points: int = 25,
+    points: int = 41,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Figure3:
@@ -158,7 +179,7 @@ def figure3(
         C; the paper does not give its own.
     repeats : int, default 5
         Samples of each size.
-    points : int, default 25
+    points : int, default 41
         Budgets eps in each panel, from 0 to where both population and samples are no better than chance.
     seed : int, default 0
         What everything is drawn from.
@@ -216,7 +237,7 @@ def figure3(
                     progress("samples", done, total)
             samples[n] = np.array(rows)
         population = np.array([floor.cross_entropy for floor in floors])
-        panels.append(Panel(mean, variances, budgets, population, samples))
+        panels.append(Panel(mean, variances, budgets, population, samples, _line(mean, variances, budgets)))
     return Figure3(tuple(panels), apart, seed)
 
 
@@ -226,6 +247,14 @@ def _budgets(mean: FloatArray, variances: FloatArray, points: int) -> tuple[Frac
     digits = math.floor(math.log10(typical)) - 1
     top = math.ceil(0.6 * typical / 10.0**digits) * Fraction(10) ** digits
     return tuple(top * i / (points - 1) for i in range(points))
+
+
+def _line(mean: FloatArray, variances: FloatArray, budgets: tuple[Fraction, ...]) -> FloatArray:
+    """Return eps and the population's floors on a grid finer than the budgets."""
+    count = _FINER * (len(budgets) - 1)
+    eps = [budgets[-1] * i / count for i in range(count + 1)]
+    floors = [gaussian_floor(mean, variances, L2(value)).cross_entropy for value in eps]
+    return np.array([[float(value) for value in eps], floors])
 
 
 def _check_integer(name: str, value: Any, least: int) -> None:
