@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+from scipy.spatial import distance
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lossfloor as lf
 from lossfloor.adversaries import Box, CustomAdversary, EditDistance, Hamming, WeightedLp
-from lossfloor.classifier import CHOICES, FloorClassifier
+from lossfloor.classifier import CHOICES, FloorClassifier, _least_distances
 
 
 @parametrize_with_checks([FloorClassifier(), FloorClassifier(lf.Linf(0.3), choice="nearest")])
@@ -50,7 +53,7 @@ def test_interval_is_that_of_the_definition(adversary, dtype):
     if dtype == np.uint8:
         adversary = type(adversary).from_config(_without_name({**adversary.config(), **_wider(adversary)}))
     classifier = FloorClassifier(adversary).fit(X, y)
-    points = np.concatenate([X, classifier.floor_.attack().sample(0), clouds(5)[0] + 3])
+    points = np.concatenate([X[:20], classifier.floor_.attack().sample(0)[:20], clouds(5)[0][:20] + 3])
     low, up = classifier.predict_interval(points)
     slow_low, slow_up = slow_interval(adversary, X, y, classifier.floor_.posterior, points)
     assert np.all(low <= up)
@@ -174,6 +177,17 @@ def test_choices():
     assert all(classifier.predict([[0.5]]) == ["a"] for classifier in classifiers.values())
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(1, 0), (1e-150, 0), (1e150, 0), (1, 1e6), (0, 3)])
+@pytest.mark.parametrize("grid", [False, True])
+def test_distances_from_the_nearest_example(scale, shift, grid):
+    rng = np.random.default_rng(9)
+    X, Z = rng.normal(size=(300, 5)), rng.normal(size=(70, 5))
+    X, Z = (scale * (np.rint(2 * side) if grid else side) + shift for side in (X, Z))
+    Z[:5] = X[:5]
+    expected = scale * distance.cdist((Z - shift) / (scale or 1), (X - shift) / (scale or 1)).min(axis=1)
+    np.testing.assert_allclose(_least_distances(Z, X), expected, rtol=1e-9, atol=1e-7 * scale)
+
+
 @pytest.mark.parametrize(("x", "label"), [(4.0, "a"), (6.0, "b")])
 def test_worst_nearness(x, label):
     """Between two training examples, where nobody covers: the worst place is half a unit nearer to the other one."""
@@ -247,3 +261,16 @@ def test_fashion_mnist_reaches_the_floor_and_nobody_else():
     kept = of_class(classifier.predict_proba(everywhere.points), column)
     assert (everywhere.weights * -np.log(kept)).sum() == pytest.approx(floor.cross_entropy, abs=1e-9)
     assert floor.cross_entropy > 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_ten_thousand_queries_take_less_than_ten_seconds(choice, dtype):
+    data = lf.load("fashion-mnist", classes=(3, 7), n_per_class=5000)
+    classifier = FloorClassifier(lf.L2("4.6", unit=data.unit), choice=choice).fit(data.X, data.y)
+    noise = np.random.default_rng(0).normal(size=data.X.shape) * 20
+    queries = np.clip(data.X + noise, 0, 255).astype(dtype)
+    began = time.process_time()  # of all threads together
+    classifier.predict_proba(queries)
+    assert time.process_time() - began < 10

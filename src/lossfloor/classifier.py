@@ -37,6 +37,9 @@ from lossfloor.strategy import between, pieces
 Doubles = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.intp]
 
+#: Examples that may be the nearest to a point, on average, up to which each is looked at by itself.
+_MOST_CANDIDATES = 32
+
 CHOICES = ("lower", "upper", "middle", "nearest")
 
 
@@ -253,18 +256,21 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """
         points = self._points(X)
         low, up = self._ends(points)
-        probability = self._chosen(low, up, lambda: self._nearness(points))
+        probability = self._chosen(low, up, lambda rows: self._nearness(points[rows]))
         return np.stack([probability, 1.0 - probability], axis=1)
 
-    def _chosen(self, low: Doubles, up: Doubles, share: Callable[[], Doubles]) -> Doubles:
-        """Choose in the interval; monotone in both ends and in the share."""
+    def _chosen(self, low: Doubles, up: Doubles, share: Callable[[Positions], Doubles]) -> Doubles:
+        """Choose in the interval; monotone in both ends and in the share, asked for where there is a choice."""
         if self.choice == "lower":
             return low
         if self.choice == "upper":
             return up
         if self.choice == "middle":
             return (low + up) / 2
-        return np.clip(low + (up - low) * share(), low, up)
+        chosen, rows = low.copy(), np.flatnonzero(low < up)
+        if len(rows):
+            chosen[rows] = np.clip(low[rows] + (up[rows] - low[rows]) * share(rows), low[rows], up[rows])
+        return chosen
 
     def _nearness(self, points: npt.NDArray[Any]) -> Doubles:
         """Return ``b / (a + b)`` with the distances of the nearest examples of either class."""
@@ -278,8 +284,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if not isinstance(ball, GaugeBall):
             raise TypeError(must("adversary", "one that measures distances", ball))
         if isinstance(ball, NormBall) and ball.order == 2:
-            near = points.astype(np.float64)
-            return [pairwise_distances_argmin_min(near, side.data.astype(np.float64))[1] for side in self._sides]
+            return [_least_distances(points, side.data) for side in self._sides]
         return [
             np.concatenate(
                 [ball.gauges(points[piece], side.data)[1].min(axis=1) for piece in pieces(len(points), len(side.data))]
@@ -405,8 +410,8 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         ends = [own.end(_first_around(self.adversary_, own, new)), other.end(binding)]
         low, up = (ends[0], np.maximum(*ends)) if code == 0 else (np.minimum(*ends), ends[0])
 
-        def share() -> Doubles:
-            return self._worst_nearness(new, code)
+        def share(rows: Positions) -> Doubles:
+            return self._worst_nearness(new.some(rows), code)
 
         probability = self._chosen(low, up, share)
         worst = probability if code == 0 else 1.0 - probability
@@ -422,8 +427,11 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Bound the share of "nearest" over all points that examples may be moved to, for the worse of the class."""
         a, b = self._nearest(new.data)
         radius = np.array([float(value) for value in new.radii()])
-        # Far above the rounding of the distances, which for l2 go by products.
-        slack = 1e-5 * float(np.abs(new.data.astype(np.float64)).max()) * new.data.shape[1] ** 0.5 + radius * 1e-9
+        # Far above the rounding of the distances, which for l2 may go by products.
+        largest = max(
+            float(np.abs(part.astype(np.float64)).max()) for part in (new.data, *(s.data for s in self._sides))
+        )
+        slack = 1e-5 * largest * new.data.shape[1] ** 0.5 + radius * 1e-9
         reach = radius + slack
         sign = 1.0 if code == 0 else -1.0
         a, b = np.maximum(a + sign * reach, 0.0), np.maximum(b - sign * reach, 0.0)
@@ -465,6 +473,10 @@ class _New:
     mover: Adversary
     data: Any
     positions: Positions
+
+    def some(self, rows: Positions) -> _New:
+        """Return some of them."""
+        return _New(self.mover, self.data[rows], self.positions[rows])
 
     def radii(self) -> Sequence[Fraction]:
         """Return the radius of each in units of the data."""
@@ -526,6 +538,36 @@ def _first_within(
         data = data.astype(points.dtype)  # without rounding; the sweep is faster on one dtype
     swept = PairSweep(order, points, data).within(radii)
     return np.concatenate([_first_bits(bits) for _, _, bits in swept])
+
+
+def _least_distances(points: npt.NDArray[Any], data: npt.NDArray[Any]) -> Doubles:
+    """Return the Euclidean distance of each point from the nearest of some examples, rounded as doubles are.
+
+    A pass in single precision leaves a few examples that may be the nearest, by a bound of its rounding; their
+    distances are computed from differences in double precision.
+    """
+    x, y = points.astype(np.float64), data.astype(np.float64)
+    centre = y.mean(axis=0)
+    scale = max(float(np.abs(x - centre).max()), float(np.abs(y - centre).max())) or 1.0
+    xs, ys = (((side - centre) / scale).astype(np.float32) for side in (x, y))
+    d = x.shape[1]
+    xx, yy = (np.einsum("ij,ij->i", side, side) for side in (xs, ys))
+    margin = 8 * (d + 16) * 2.0**-24 * (xx + yy.max())  # for the rounding of two sums of d products and of their terms
+    answer = np.empty(len(x))
+    for piece in pieces(len(x), len(y)):
+        squares = xs[piece] @ ys.T
+        squares *= -2
+        squares += yy
+        rows, columns = np.nonzero(squares <= (squares.min(axis=1) + margin[piece])[:, None])
+        if len(rows) > _MOST_CANDIDATES * len(squares):  # as many examples are all but equally near
+            answer[piece] = pairwise_distances_argmin_min(x[piece], y)[1]
+            continue
+        least = np.full(len(squares), np.inf)
+        for some in pieces(len(rows), d):
+            steps = x[piece][rows[some]] - y[columns[some]]
+            np.minimum.at(least, rows[some], np.linalg.norm(steps, axis=1))
+        answer[piece] = least
+    return answer
 
 
 def _first_cover(adversary: Adversary, side: _Side, points: Any) -> Positions:
