@@ -13,7 +13,7 @@ from mixtures import SHAPES, Capsule, random_covariance
 from scipy import optimize
 
 import lossfloor as lf
-from lossfloor.adversaries import Box, Ellipsoid, WeightedLp
+from lossfloor.adversaries import Box, Ellipsoid, Intersection, SparseLinf, WeightedLp
 from lossfloor.gaussian import ConvergenceError, ConvexSet, Covariance, gaussian_floor
 
 Array = npt.NDArray[np.float64]
@@ -128,6 +128,58 @@ def test_each_order_has_a_route_that_suffices(order: float, route: str) -> None:
         assert gaussian_floor(mean, matrix, norm_ball(order, eps)).route == route
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("order", ORDERS)
+def test_means_far_away(shape: str, order: float) -> None:
+    covariance, mean = random_covariance(np.random.default_rng(2), 3, shape), np.array([1.0, -0.7, 0.4])
+    for size in (1e8, 1e16, 1e20, 1e90):
+        floor = gaussian_floor(size * mean, covariance, norm_ball(order, 0.5))
+        assert floor.separation - floor.separation_lower <= 1e-10 * floor.separation
+        assert floor.cross_entropy == 0.0
+
+
+# Intersections.
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_intersection_with_a_part_that_matters_alone(shape: str) -> None:
+    rng = np.random.default_rng(SHAPES.index(shape))
+    covariance, mean = random_covariance(rng, 6, shape), rng.normal(size=6)
+    alone = gaussian_floor(mean, covariance, lf.L2("0.3"))
+    for adversary in (
+        Intersection(lf.L2("0.3")),
+        Intersection(lf.L2("0.3"), lf.Linf("0.3")),
+        Intersection(lf.L1(9), lf.L2("0.3")),
+    ):
+        found = gaussian_floor(mean, covariance, adversary)
+        assert found.separation == pytest.approx(alone.separation, abs=1e-10)
+        assert np.allclose(found.shift, alone.shift, atol=1e-6)
+
+
+def test_intersections_of_boxes_are_boxes() -> None:
+    mean, variances = np.array([1.0, -2.0, 0.3]), np.array([1.0, 0.5, 2.0])
+    floor = gaussian_floor(mean, variances, Intersection(lf.Linf(1), Box([0.5, 2, 2], [0.5, 2, 2])))
+    assert np.allclose(floor.shift, [0.5, -1.0, 0.3], rtol=1e-14)
+    assert gaussian_floor(floor.shift, variances, floor.adversary).separation == 0.0
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_moves_of_an_intersection_are_allowed_by_every_part(shape: str) -> None:
+    for seed in range(4):
+        rng = np.random.default_rng([seed, SHAPES.index(shape)])
+        covariance, mean = random_covariance(rng, 8, shape), 2 * rng.normal(size=8)
+        floor = gaussian_floor(mean, covariance, Intersection(lf.L1("0.9"), lf.L2("0.5"), lf.Linf("0.3")))
+        assert floor.separation - floor.separation_lower <= 1e-10 * max(1.0, floor.separation)
+        for order, eps in ((1, 0.9), (2, 0.5), (np.inf, 0.3)):
+            assert np.linalg.norm(floor.shift, order) <= eps * (1 + 1e-14)
+
+
+def test_intersections_that_cannot_be_taken() -> None:
+    for part, error in ((SparseLinf(1, 1), TypeError), (Box(0, 1), ValueError)):
+        with pytest.raises(error, match="'adversary' must be"):
+            gaussian_floor([1.0, 2.0], 1.0, Intersection(lf.L2(1), part))
+
+
 # A convex solver.
 
 
@@ -159,6 +211,24 @@ def as_constraint(family: str, rng: np.random.Generator, d: int) -> tuple[Any, C
             lambda z: cp.norm(cp.multiply(np.append(1e6, costs[1:]), z), 2) <= 0.5,
         ),
         "free": (WeightedLp(1, free, 0.5), lambda z: cp.norm(cp.multiply(free, z), 1) <= 0.5),
+        "l2 and linf": (
+            Intersection(lf.L2(0.6), lf.Linf(0.4)),
+            lambda z: cp.maximum(cp.norm(z, 2) / 0.6, cp.norm(z, "inf") / 0.4) <= 1,
+        ),
+        "l1, l3 and a box": (
+            Intersection(Intersection(lf.L1(1), lf.Lp(3, 0.6)), Box(budgets, budgets)),
+            lambda z: cp.max(cp.hstack([cp.norm(z, 1), cp.pnorm(z, 3) / 0.6, cp.max(cp.abs(z) / budgets)])) <= 1,
+        ),
+        "ellipsoid and free": (
+            Intersection(Ellipsoid(root.T @ root, 0.8), WeightedLp(1, free, 0.5)),
+            lambda z: cp.maximum(cp.norm(root @ z, 2) / 0.8, cp.norm(cp.multiply(free, z), 1) / 0.5) <= 1,
+        ),
+        "frozen and linf": (
+            Intersection(WeightedLp(2, np.append(np.inf, costs[1:]), 0.5), lf.Linf(0.2)),
+            lambda z: (
+                cp.maximum(cp.norm(cp.multiply(np.append(1e6, costs[1:]), z), 2) / 0.5, cp.norm(z, "inf") / 0.2) <= 1
+            ),
+        ),
         "capsule": (
             ConvexSet(project=capsule.project),
             lambda z: cp.norm(z - cp.Variable(1, bounds=[-1, 1]) * capsule.axis, 2) <= capsule.radius,
@@ -168,7 +238,24 @@ def as_constraint(family: str, rng: np.random.Generator, d: int) -> tuple[Any, C
 
 
 @pytest.mark.parametrize(
-    "family", ["l1", "l1.5", "l2", "l3", "linf", "weighted", "box", "ellipsoid", "frozen", "free", "capsule"]
+    "family",
+    [
+        "l1",
+        "l1.5",
+        "l2",
+        "l3",
+        "linf",
+        "weighted",
+        "box",
+        "ellipsoid",
+        "frozen",
+        "free",
+        "capsule",
+        "l2 and linf",
+        "l1, l3 and a box",
+        "ellipsoid and free",
+        "frozen and linf",
+    ],
 )
 def test_against_a_convex_solver(family: str) -> None:
     for d in (2, 4, 9):

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize
 
 import lossfloor as lf
-from lossfloor.adversaries import Box, Ellipsoid, WeightedLp
+from lossfloor.adversaries import Box, Ellipsoid, Intersection, WeightedLp
 from lossfloor.gaussian import ConvexSet
 
 Array = npt.NDArray[np.float64]
@@ -103,6 +104,21 @@ def _support_point(rng: np.random.Generator, d: int) -> tuple[Any, Support]:
     return point, lambda w: float(np.abs(edges.T @ w).sum())
 
 
+def _within_both(rng: np.random.Generator, d: int) -> tuple[Any, Support]:
+    """At most 0.3 in each feature and 0.4 in all: the best move for w is ``clip(t w, -0.3, 0.3)`` of norm 0.4."""
+
+    def support(w: Array) -> float:
+        def move(t: float) -> Array:
+            return np.clip(t * w, -0.3, 0.3)
+
+        largest = 0.3 / np.abs(w).min()
+        if np.linalg.norm(move(largest)) <= 0.4:
+            return float(w @ move(largest))
+        return float(w @ move(optimize.brentq(lambda t: np.linalg.norm(move(t)) - 0.4, 0.0, largest, xtol=1e-15)))
+
+    return Intersection(lf.L2("0.4"), lf.Linf("0.3")), support
+
+
 FAMILIES: dict[str, Callable[[Any, int], tuple[Any, Support]]] = {
     "l1": _norm_ball(lf.L1, np.inf),
     "l2": _norm_ball(lf.L2, 2),
@@ -117,6 +133,7 @@ FAMILIES: dict[str, Callable[[Any, int], tuple[Any, Support]]] = {
     "projection": _projection,
     "support value": _support_value,
     "support point": _support_point,
+    "within both": _within_both,
 }
 SHAPES = ("number", "diagonal", "full")
 

@@ -279,7 +279,7 @@ def gaussian_floor(
     adversary : Adversary or SymmetricSet
         Who may add any z of a closed convex symmetric set K to an example: `L1`, `L2`, `Linf`, `Lp`,
         `WeightedLp`, `Ellipsoid` or a `Box` that is symmetric, with one eps, in units of the data as its
-        `unit` says; or a `lossfloor.gaussian.ConvexSet`.
+        `unit` says; an `Intersection` of these; or a `lossfloor.gaussian.ConvexSet`.
     prior : float, default 0.5
         Probability of the first class, in (0, 1).
     second_mean : array_like, shape (d,), optional

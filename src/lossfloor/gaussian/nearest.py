@@ -14,6 +14,7 @@ it goes in circles SciPy's bounded least squares (which gives the same, a hundre
 Newton's method of SciPy on the smooth one of the two problems above.  Where one of these fails, and for sets that are
 given by a projection, accelerated projected gradients; for sets given by their support function, the nearest point of a
 growing polytope inside (fully corrective Frank-Wolfe, its small problems solved by SciPy's non-negative least squares).
+An intersection is reached by projecting on its parts in turn, each by its own route.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ from scipy import linalg, optimize
 from lossfloor._validation import must
 from lossfloor.exceptions import LossfloorError
 from lossfloor.gaussian.covariance import Covariance, FloatArray
-from lossfloor.gaussian.sets import ConvexSet, EllipsoidSet, NormSet, SymmetricSet, conjugate, norm
+from lossfloor.gaussian.sets import (
+    CommonSet,
+    ConvexSet,
+    EllipsoidSet,
+    NormSet,
+    SupportedSet,
+    SymmetricSet,
+    conjugate,
+    norm,
+)
 
 #: The gap between the bounds of delta that an answer may have, relative to delta where that is above 1.
 TOLERANCE = 1e-10
@@ -38,6 +48,8 @@ TOLERANCE = 1e-10
 _GOAL = 1e-13
 #: Corners without any progress after which they stop.
 _PATIENCE = 40
+#: Rounds over the parts of an intersection, and how many of them are looked back at.
+_ROUNDS, _MEMORY = 1000, 8
 
 _EPS = float(np.finfo(np.float64).eps)
 _NEVER = 1e-300  # an absolute tolerance that is never met first
@@ -111,19 +123,21 @@ def _candidates(mean: FloatArray, covariance: Covariance, moves: SymmetricSet) -
     elif isinstance(moves, EllipsoidSet):
         z = moves.factor @ _in_round(covariance.whiten(moves.factor), covariance.whiten(mean))
         yield _judge(z, mean, covariance, moves, "singular values")
+    elif isinstance(moves, CommonSet):
+        yield _in_common(mean, covariance, moves)
     elif isinstance(moves, ConvexSet) and moves.projects:
         yield from _by_projection(mean, covariance, moves)
     elif isinstance(moves, ConvexSet):
         yield from _by_support(mean, covariance, moves)
     else:
-        raise TypeError(must("adversary", "a ball, an ellipsoid or a ConvexSet", moves))
+        raise TypeError(must("adversary", "a ball, an ellipsoid, an intersection of these or a ConvexSet", moves))
 
 
 def _judge(
     z: FloatArray,
     mean: FloatArray,
     covariance: Covariance,
-    moves: SymmetricSet,
+    moves: SupportedSet,
     route: str,
     normal: Callable[[FloatArray], FloatArray] | None = None,
 ) -> Shift:
@@ -298,6 +312,7 @@ def _thresholded(slopes: FloatArray, target: FloatArray) -> FloatArray:
     descending = np.argsort(-corners)
     sorted_corners, weights = corners[descending], slopes[descending] ** -2.0
     multipliers = (np.cumsum(sorted_corners * weights) - 1.0) / np.cumsum(weights)
+    multipliers[0] = min(multipliers[0], np.nextafter(sorted_corners[0], 0.0))  # far away the 1 is lost in rounding
     last = int(np.flatnonzero(sorted_corners > multipliers)[-1])
     y: FloatArray = np.maximum(0.0, corners - multipliers[last]) / slopes**2
     return y
@@ -324,8 +339,8 @@ def _powered(slopes: FloatArray, target: FloatArray, order: float) -> FloatArray
         return t if order >= 2.0 else t**steep
 
     with np.errstate(under="ignore", over="ignore"):
-        highest = float(np.log(norm(right, conjugate(order))))
-        lowest = highest - 1.0
+        highest = float(np.log(norm(right, conjugate(order)))) + 1.0  # beyond the bound of Hoelder and its rounding
+        lowest = highest - 2.0
         while norm(at(lowest), order) <= 1.0:
             lowest -= 2.0 * (highest - lowest)
             if lowest < highest - 600.0:  # the target lies on the sphere, but for rounding
@@ -453,6 +468,69 @@ def _newton(
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
     return float(optimize.brentq(function, low, high, xtol=_NEVER, rtol=4 * _EPS, maxiter=1000, disp=False))
+
+
+# Intersections.
+
+
+def _in_common(mean: FloatArray, covariance: Covariance, moves: CommonSet) -> Shift:
+    """Dykstra's alternating projections in the metric of the covariance, extrapolated by Anderson's method.
+
+    Each part takes a step off the mean, and what all of them leave is z. The steps' normals prove a lower bound that
+    grows with each round, since a round is one of coordinate ascent; an extrapolation that lowers it is taken back.
+    """
+    best = Shift(np.zeros(len(mean)), 0.0, np.inf, "alternating projections")
+    kept = steps = np.zeros((len(moves.parts), len(mean)))
+    proved = -np.inf
+    past: list[tuple[FloatArray, FloatArray]] = []
+    for _ in range(_ROUNDS):
+        z = mean - steps.sum(axis=0)
+        after = steps.copy()
+        for k, part in enumerate(moves.parts):
+            y = z + after[k]
+            z = nearest_shift(y, covariance, part).shift
+            after[k] = y - z
+        lower, value = _lower_in_common(after, mean, covariance, moves)
+        if value < proved - 1e-12 * abs(proved):
+            steps, past = kept, []
+            continue
+        kept, proved = after, value
+        z = _within_all(z, moves)
+        upper = float(np.linalg.norm(covariance.whiten(mean - z)))
+        shift = z if upper < best.upper else best.shift
+        lower, upper = max(lower, best.lower), min(upper, best.upper)
+        best = Shift(shift, min(lower, upper), upper, best.route)
+        if upper - lower <= TOLERANCE / 10 * max(1.0, upper):
+            break
+        past = [*past[1 - _MEMORY :], (covariance.whiten((after - steps).T).T.ravel(), after)]
+        steps = after
+        if len(past) > 1:
+            changes = np.diff([change for change, _ in past], axis=0)
+            weights = linalg.lstsq(changes.T, past[-1][0], cond=1e-10)[0]
+            steps = after - np.tensordot(weights, np.diff([end for _, end in past], axis=0), 1)
+    return best
+
+
+def _lower_in_common(
+    steps: FloatArray, mean: FloatArray, covariance: Covariance, moves: CommonSet
+) -> tuple[float, float]:
+    """Return the lower bound of delta that the parts' normals prove, and the dual function that grows."""
+    total, reach = np.zeros(len(mean)), 0.0
+    for step, part in zip(steps, moves.parts, strict=True):
+        normal = covariance.pull_back(covariance.whiten(step))
+        if isinstance(part, NormSet):
+            normal = np.where(np.isinf(part.scales), 0.0, normal)
+        total = total + normal
+        reach += part.support(normal)  # on what is common to all, total'z is at most the sum of these
+    excess, deviation = float(total @ mean) - reach, covariance.deviation(total)
+    return max(0.0, excess / deviation) if deviation > 0.0 else 0.0, excess - deviation**2 / 2
+
+
+def _within_all(z: FloatArray, moves: CommonSet) -> FloatArray:
+    """Shrink a point into all parts."""
+    frozen = np.any([part.scales == 0 for part in moves.parts if isinstance(part, NormSet)] or [False], axis=0)
+    z = np.where(frozen, 0.0, z)
+    return z / max(1.0, *(part.gauge(z) for part in moves.parts))
 
 
 # Sets given by functions.

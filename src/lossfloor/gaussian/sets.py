@@ -18,7 +18,7 @@ import numpy as np
 from scipy import linalg
 
 from lossfloor._validation import must
-from lossfloor.adversaries import bodies
+from lossfloor.adversaries import Intersection, bodies
 from lossfloor.adversaries.bodies import ConvexAdversary
 from lossfloor.gaussian.covariance import FloatArray, real_array
 
@@ -27,16 +27,20 @@ class SymmetricSet(abc.ABC):
     """A closed convex set K with ``-K = K``."""
 
     @abc.abstractmethod
-    def support(self, w: FloatArray) -> float:
-        """Return ``max {w'z : z in K}``."""
-
-    @abc.abstractmethod
     def contains(self, z: FloatArray) -> bool:
         """Tell whether z is known to lie in K."""
 
 
+class SupportedSet(SymmetricSet):
+    """One whose support function can be computed."""
+
+    @abc.abstractmethod
+    def support(self, w: FloatArray) -> float:
+        """Return ``max {w'z : z in K}``."""
+
+
 @dataclass(frozen=True, eq=False)
-class NormSet(SymmetricSet):
+class NormSet(SupportedSet):
     """``{scales * y : ||y||_p <= 1}``: a ball of an l_p norm in which each feature has a budget of its own.
 
     Attributes
@@ -63,9 +67,13 @@ class NormSet(SymmetricSet):
         """Tell exactly whether z lies in K."""
         return self.member(z)
 
+    def gauge(self, z: FloatArray) -> float:
+        """Return the smallest r with z in r K, about; frozen features are passed over."""
+        return norm(np.divide(z, self.scales, out=np.zeros_like(z), where=self.scales > 0), self.order)
+
 
 @dataclass(frozen=True, eq=False)
-class EllipsoidSet(SymmetricSet):
+class EllipsoidSet(SupportedSet):
     """``{F y : ||y||_2 <= 1}``.
 
     Attributes
@@ -87,8 +95,29 @@ class EllipsoidSet(SymmetricSet):
         """Tell exactly whether z lies in K."""
         return self.member(z)
 
+    def gauge(self, z: FloatArray) -> float:
+        """Return the smallest r with z in r K, about."""
+        return float(np.linalg.norm(linalg.solve(self.factor, z)))
 
-class ConvexSet(SymmetricSet):
+
+@dataclass(frozen=True, eq=False)
+class CommonSet(SymmetricSet):
+    """What balls and ellipsoids have in common.
+
+    Attributes
+    ----------
+    parts : tuple of NormSet and EllipsoidSet
+        At least two.
+    """
+
+    parts: tuple[NormSet | EllipsoidSet, ...]
+
+    def contains(self, z: FloatArray) -> bool:
+        """Tell exactly whether z lies in every part."""
+        return all(part.contains(z) for part in self.parts)
+
+
+class ConvexSet(SupportedSet):
     """Any closed convex symmetric set, given by what can be computed of it.
 
     Parameters
@@ -188,9 +217,9 @@ def symmetric_set(adversary: object, dimension: int) -> SymmetricSet:
 
     Parameters
     ----------
-    adversary : ConvexAdversary or SymmetricSet
-        `L1`, `L2`, `Linf`, `Lp`, `WeightedLp`, `Ellipsoid` or `Box` with the same budget for all points, or a
-        `ConvexSet`.
+    adversary : ConvexAdversary, Intersection or SymmetricSet
+        `L1`, `L2`, `Linf`, `Lp`, `WeightedLp`, `Ellipsoid` or `Box` with the same budget for all points, an
+        `Intersection` of these, or a `ConvexSet`.
     dimension : int
         Number of features.
 
@@ -205,7 +234,7 @@ def symmetric_set(adversary: object, dimension: int) -> SymmetricSet:
     ValueError
         If K is not symmetric, examples have budgets of their own, or the number of features differs.
     """
-    families = "an l_p ball, an ellipsoid, a box or a ConvexSet"
+    families = "an l_p ball, an ellipsoid, a box, an intersection of these or a ConvexSet"
     raise TypeError(must("adversary", f"one that may add the same convex set to all: {families}", adversary))
 
 
@@ -241,6 +270,20 @@ def _(adversary: ConvexAdversary, dimension: int) -> SymmetricSet:
         root = linalg.cholesky((body.matrix + body.matrix.T) / 2)
         return EllipsoidSet(float(body.radius) * linalg.solve_triangular(root, np.eye(dimension)), member)
     raise TypeError(must("adversary", "a ball, an ellipsoid or a box", adversary))
+
+
+@symmetric_set.register
+def _(adversary: Intersection, dimension: int) -> SymmetricSet:
+    parts: list[NormSet | EllipsoidSet] = []
+    for member in adversary.members:
+        found = symmetric_set(member, dimension)
+        if isinstance(found, CommonSet):
+            parts += found.parts
+        elif isinstance(found, NormSet | EllipsoidSet):
+            parts.append(found)
+        else:
+            raise TypeError(must("adversary", "an intersection of balls, ellipsoids and boxes", adversary))
+    return parts[0] if len(parts) == 1 else CommonSet(tuple(parts))
 
 
 def norm(x: FloatArray, order: float) -> float:
