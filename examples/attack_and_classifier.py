@@ -73,17 +73,22 @@ for name, model in models.items():
         raise SystemExit(f"{name} is below the floor")
 
 print(f"\nThe optimal classifier on {len(unseen.y)} unseen images (a probability of 0 counts as 1e-6 where it says so)")
+print(f"Floor of the Brier loss on the training images: {floor.brier:.4f}")
 low, up = best.predict_interval(flat(unseen.X))
-print(f"images that no training image covers: {np.mean((low == 0) & (up == 1)):.1%}")
-print("choice       error     cross-entropy (clipped)   Brier    robust Brier: lower, upper   robust cross-entropy")
+bare = (low == 0) & (up == 1)
+print(f"Images that no training image covers: {bare.sum()} ({bare.mean():.1%})")
+print(
+    "choice     errors  of them uncovered  true class at 0  cross-entropy, clipped   Brier  robust Brier    robust c-e"
+)
 for choice in ("lower", "upper", "middle", "nearest"):
     best.set_params(choice=choice)
     probability = kept(best, flat(unseen.X), unseen.y)
-    error = np.mean(best.predict(flat(unseen.X)) != unseen.y)
+    wrong = best.predict(flat(unseen.X)) != unseen.y
     clipped = -np.log(np.maximum(probability, 1e-6)).mean()
     bounds = best.robust_loss(flat(unseen.X), unseen.y, "brier")
     robust = best.robust_loss(flat(unseen.X), unseen.y)
     print(
-        f"{choice:10} {error:7.4f} {clipped:15.4f} {np.mean((1 - probability) ** 2):19.4f}"
-        f" {bounds[0]:16.4f} {bounds[1]:8.4f} {robust[0]:20.4f}, {robust[1]:.4f}"
+        f"{choice:8} {wrong.sum():5} ({wrong.mean():.4f}) {(wrong & bare).sum():9} {(probability == 0).sum():16}"
+        f" {clipped:23.4f} {np.mean((1 - probability) ** 2):7.4f}  {bounds[0]:.4f}-{bounds[1]:.4f}"
+        f"   {robust[0]:.4f}-{robust[1]:.4f}"
     )

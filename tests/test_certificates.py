@@ -695,6 +695,7 @@ def test_sums_beyond_64_bits() -> None:
         {"name": "lp", "p": "1/2", "eps": "1", "unit": "1"},
         {"name": "lp", "p": "two", "eps": "1", "unit": "1"},
         {"name": "lp", "p": "1e999999999", "eps": "1", "unit": "1"},
+        {"name": "lp", "p": "1000000000", "eps": "1", "unit": "1"},
     ],
     ids=str,
 )

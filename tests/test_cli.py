@@ -376,8 +376,11 @@ MISTAKES = {
     "no examples": (["floor", *DIGITS, "--n-per-class", "0", "--l2", "1"], "positive integer"),
     "unknown split": (["floor", *DIGITS, "--split", "tset", "--l2", "1"], "did you mean 'test'"),
     "no label column": (["floor", *DIGITS, "--label", "y", "--l2", "1"], "'label'"),
-    "no norm": (["floor", *DIGITS], "exactly one of --l2, --l1, --linf and --lp, got none"),
-    "two norms": (["floor", *DIGITS, "--l2", "1", "--l1", "1"], "got --l1 and --l2"),
+    "no norm": (
+        ["floor", *DIGITS],
+        "exactly one of --l2, --l1, --linf, --lp, --adversary and --adversary-json, got none",
+    ),
+    "two norms": (["floor", *DIGITS, "--l2", "1", "--l1", "1"], "got --l2 and --l1"),
     "negative eps": (["floor", *DIGITS, "--l2", "-1"], "at least 0, got -1"),
     "eps no number": (["floor", *DIGITS, "--l2", "one"], "must be a number, got 'one'"),
     "eps NaN": (["floor", *DIGITS, "--l2", "nan"], "must be a number, got 'nan'"),

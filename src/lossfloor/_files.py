@@ -83,30 +83,67 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, npt.NDArra
     return arrays
 
 
+def read_plain(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read the arrays of any .npz file, or that of an .npy file under the name "": as safely as `read_arrays`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is neither, damaged, holds objects, or claims sizes that it does not hold.
+    """
+    with open(path, "rb") as file:
+        try:
+            if file.read(2) == b"PK":
+                return _arrays_in(file)
+            file.seek(0)
+            return {"": _single_array(file)}
+        except _DAMAGE as error:
+            raise ValueError(must("path", "an .npy or .npz file", f"{os.fspath(path)} ({error})")) from None
+
+
+def _single_array(file: IO[bytes]) -> npt.NDArray[Any]:
+    held = os.fstat(file.fileno()).st_size
+    _check_header(file, os.path.basename(file.name), held)
+    file.seek(0)
+    return _read(file)
+
+
 def _arrays_in(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {}
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
+            held = min(info.file_size, _MOST_GROWTH * info.compress_size)
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                held = 0
             with archive.open(info) as stream:
-                _check_header(stream, info)
+                _check_header(stream, info.filename, held)
             with archive.open(info) as stream:
-                arrays[info.filename.removesuffix(".npy")] = npy.read_array(stream, allow_pickle=False)
+                arrays[info.filename.removesuffix(".npy")] = _read(stream)
     return arrays
 
 
-def _check_header(stream: IO[bytes], info: zipfile.ZipInfo) -> None:
+def _read(stream: IO[bytes]) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _check_header(stream: IO[bytes], name: str, held: int) -> None:
+    """Check that an array is none of objects, and no larger than the bytes that are there for it."""
     try:
         shape, dtype = _header(stream)
     except ValueError as error:  # numpy's, which does not say what it is about
-        raise ValueError(must("path", "a file of arrays", f"{info.filename} ({error})")) from None
+        raise ValueError(must("path", "a file of arrays", f"{name} ({error})")) from None
     if dtype.hasobject:
-        raise ValueError(must("path", "a file of plain arrays", f"objects in {info.filename}"))
+        raise ValueError(must("path", "a file of plain arrays", f"objects in {name}"))
+    if min(shape, default=0) < 0:
+        raise ValueError(must("path", "a file of arrays", f"{name} of shape {shape}"))
     size = dtype.itemsize
     for side in shape:
         size *= side
-    held = min(_MOST_BYTES, info.file_size, _MOST_GROWTH * info.compress_size)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or size > held:
-        raise ValueError(must("path", "a file that holds what it claims", f"{size} bytes claimed by {info.filename}"))
+    if size > min(_MOST_BYTES, held):
+        raise ValueError(must("path", "a file that holds what it claims", f"{size} bytes claimed by {name}"))
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -406,6 +406,8 @@ class _NormConflicts:
             raise CertificateError(f"the adversary cannot be read: {error!r}") from None
         if unit <= 0 or (self._order is not None and self._order < 1):
             raise CertificateError("the adversary must have a positive unit and an order of at least 1")
+        if self._order is not None and self._order.numerator > exact.LARGEST_POWER:
+            raise CertificateError(f"the order of the norm must be of integers up to {exact.LARGEST_POWER}")
         try:
             self._points = as_points("X", X)
         except (TypeError, ValueError) as error:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 #: The order p of a norm; ``None`` stands for infinity.
 Order = Fraction | None
+#: Largest numerator of an order p: exact comparisons raise integers to that power.
+LARGEST_POWER = 10_000
 
 
 def fraction_of(number: float | np.number[Any]) -> Fraction:

@@ -363,8 +363,14 @@ def test_families_without_a_radius_say_so(name: str) -> None:
         ("l2", ValueError, "'config' must be a mapping with a name"),
         ({"eps": 1}, ValueError, "'config' must be a mapping with a name"),
         ({"name": "haming", "k": 1}, ValueError, "did you mean 'hamming'"),
-        ({"name": "hamming"}, TypeError, "missing"),
-        ({"name": "l2", "eps": 1, "radius": 2}, TypeError, "unexpected"),
+        ({"name": "hamming"}, ValueError, "hamming needs 'k'"),
+        ({"name": "ellipsoid"}, ValueError, "ellipsoid needs 'matrix' and 'eps'"),
+        ({"name": "l2", "eps": 1, "unita": 2}, ValueError, "unknown parameter of l2 'unita'; did you mean 'unit'"),
+        ({"name": "lp", "p": "1e9", "eps": 1}, ValueError, "'p' must be a quotient of whole numbers up to 10000"),
+        ({"name": "lp", "p": "1.00001", "eps": 1}, ValueError, "'p' must be a quotient of whole numbers up to 10000"),
+        ({"name": "hamming", "k": 2**31}, ValueError, "'k' must be below"),
+        ({"name": "substitution", "synonyms": [["a"]]}, ValueError, "'synonyms' must be a mapping, or a list of pairs"),
+        ({"name": "substitution", "synonyms": {"a": [[]]}}, TypeError, "'synonyms' must be made of hashable tokens"),
         ({"name": "union", "members": {}}, ValueError, "list of members"),
         ({"name": "union", "members": []}, ValueError, "at least one adversary"),
         ({"name": "clipped", "low": 0}, ValueError, "adversary, low and high"),
@@ -374,3 +380,18 @@ def test_families_without_a_radius_say_so(name: str) -> None:
 def test_configurations_that_describe_nothing(config: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         from_config(config)
+
+
+def test_a_configuration_nested_without_end() -> None:
+    config: dict[str, Any] = {"name": "l2", "eps": 1}
+    for _ in range(5000):
+        config = {"name": "union", "members": [config]}
+    with pytest.raises(ValueError, match="in at most 16 layers"):
+        from_config(config)
+
+
+def test_synonyms_of_numbers_outlive_json() -> None:
+    adversary = Substitution({1: [2], 3: [4, 5]}, 1)
+    again = from_config(json.loads(json.dumps(adversary.config())))
+    assert again == adversary
+    assert again.meet([[1, 9, 3], [2, 9, 3]]) == (2, 9, 3)

@@ -50,6 +50,9 @@ __all__ = [
     "from_config",
 ]
 
+#: How deep unions, intersections and the like may be nested in a configuration.
+_MOST_LAYERS = 16
+
 #: The families that a configuration can name.
 FAMILIES: dict[str, type[Adversary]] = {
     family.name: family
@@ -108,4 +111,21 @@ def from_config(config: Any) -> Adversary:
     name = arguments.pop("name")
     if name not in FAMILIES:
         raise ValueError(unknown("adversary", name, FAMILIES))
+    _check_depth(config)
     return FAMILIES[name].from_config(arguments)
+
+
+def _check_depth(config: Any) -> None:
+    """Refuse adversaries made of adversaries made of adversaries without end."""
+    layer = [config]
+    for _ in range(_MOST_LAYERS):
+        inside = [part for one in layer for part in (*_members(one), one.get("adversary"))]
+        layer = [part for part in inside if isinstance(part, dict)]
+        if not layer:
+            return
+    raise ValueError(must("config", f"of adversaries in at most {_MOST_LAYERS} layers", "more of them"))
+
+
+def _members(config: dict[str, Any]) -> list[Any]:
+    members = config.get("members")
+    return members if isinstance(members, list) else []

@@ -74,6 +74,8 @@ def as_counts(name: str, k: Any) -> tuple[int, ...]:
     for budget in budgets:
         if budget.denominator != 1:
             raise ValueError(must(name, "a whole number", float(budget)))
+        if budget >= 2**31:
+            raise ValueError(must(name, "below 2**31", budget.numerator))
     return tuple(budget.numerator for budget in budgets)
 
 

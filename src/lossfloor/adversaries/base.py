@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import inspect
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import as_fraction, must
+from lossfloor._validation import as_fraction, must, unknown
 
 Index = npt.NDArray[np.intp]
 
@@ -112,7 +113,20 @@ class Adversary(abc.ABC):
 
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Adversary:
-        """Make the adversary from what `config` returned, less the name."""
+        """Make the adversary from what `config` returned, less the name.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is unknown or missing, or not what it must be.
+        """
+        known = inspect.signature(cls).parameters
+        for name in arguments:
+            if name not in known:
+                raise ValueError(unknown(f"parameter of {cls.name}", name, known))
+        missing = [name for name, one in known.items() if one.default is one.empty and name not in arguments]
+        if missing:
+            raise ValueError(f"{cls.name} needs {' and '.join(map(repr, missing))}")
         return cls(**arguments)
 
     def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool | None:

@@ -207,7 +207,8 @@ class Lp(NormBall):
     Parameters
     ----------
     p : number
-        At least 1, read as the decimal that prints it; ``float("inf")`` is the maximum norm.
+        At least 1, read as the decimal that prints it, which must be a quotient of integers up to 10 000;
+        ``float("inf")`` is the maximum norm.
     eps, unit
         As for `L2`.
 
@@ -237,6 +238,8 @@ def as_order(p: Any) -> Order:
     order = as_fraction("p", p)
     if order < 1:
         raise ValueError(must("p", "at least 1 (below, it is no norm)", p))
+    if order.numerator > exact.LARGEST_POWER:
+        raise ValueError(must("p", f"a quotient of whole numbers up to {exact.LARGEST_POWER}, or infinity", p))
     return order
 
 

@@ -59,7 +59,10 @@ class Substitution(Adversary):
         for token, others in synonyms.items():
             if isinstance(others, (str, bytes)) or not isinstance(others, Iterable):
                 raise TypeError(must("synonyms", f"a mapping to collections of tokens, for {token!r} too", others))
-            self.synonyms[token] = frozenset(others) | {token}
+            try:
+                self.synonyms[token] = frozenset(others) | {token}
+            except TypeError:
+                raise TypeError(must("synonyms", f"made of hashable tokens, for {token!r} too", others)) from None
         self.k = None if k is None else _slots.as_counts("k", k)
 
     def __repr__(self) -> str:
@@ -73,14 +76,31 @@ class Substitution(Adversary):
         return hash((self.name, self.k, len(self.synonyms)))
 
     def config(self) -> dict[str, Any]:
-        """Return the name, the synonyms and the budgets; JSON can hold them if the tokens are strings."""
+        """Return the name, the synonyms and the budgets; JSON can hold them if the tokens are strings or numbers.
+
+        The synonyms are a mapping if all tokens that have some are strings, as the keys of JSON have to be, else a list
+        of pairs.
+        """
+        lists = {token: sorted(others - {token}, key=repr) for token, others in self.synonyms.items()}
+        words = all(isinstance(token, str) for token in lists)
         config: dict[str, Any] = {
             "name": self.name,
-            "synonyms": {token: sorted(others - {token}, key=repr) for token, others in self.synonyms.items()},
+            "synonyms": lists if words else [[token, others] for token, others in lists.items()],
         }
         if self.k is not None:
             config["k"] = _slots.config_counts(self.k)
         return config
+
+    @classmethod
+    def from_config(cls, arguments: dict[str, Any]) -> Adversary:
+        """Make the adversary from what `config` returned, less the name; the synonyms may be a list of pairs."""
+        synonyms = arguments.get("synonyms")
+        if isinstance(synonyms, list):
+            try:
+                arguments = {**arguments, "synonyms": {token: others for token, others in synonyms}}
+            except (TypeError, ValueError):
+                raise ValueError(must("synonyms", "a mapping, or a list of pairs [token, tokens]", synonyms)) from None
+        return super().from_config(arguments)
 
     def as_data(self, X: Any, n: int) -> npt.NDArray[np.object_]:
         """Check that X holds `n` sequences of hashable tokens.

@@ -148,7 +148,7 @@ def adversary_maker(
 
     def make(unit: Any) -> NormBall:
         if lp is not None:
-            return lf.Lp(as_order(lp[0]), lp[1], unit=unit)
+            return lf.Lp(order_text(lp[0]), lp[1], unit=unit)
         families: dict[str, Callable[..., NormBall]] = {"l1": lf.L1, "l2": lf.L2, "linf": lf.Linf}
         return families[norm]({"l1": l1, "l2": l2, "linf": linf}[norm], unit=unit)
 
@@ -156,9 +156,9 @@ def adversary_maker(
     return make
 
 
-def as_order(p: str) -> str | float:
-    """Read the p of a norm; "inf" is the maximum norm."""
-    return float("inf") if p.strip().casefold() in ("inf", "infinity") else p
+def order_text(p: str) -> str:
+    """Read the p of a norm as a configuration writes it."""
+    return "inf" if p.strip().casefold() in ("inf", "infinity") else p
 
 
 def pairs_of(flag: str, values: Sequence[str]) -> dict[str, str]:

@@ -64,6 +64,11 @@ def number(value: float) -> str:
     return f"{value:.9g}"
 
 
+def bounds(ends: tuple[float, float]) -> str:
+    """Print a loss, or the bounds of one."""
+    return number(ends[0]) if ends[0] == ends[1] else f"{number(ends[0])} to {number(ends[1])}"
+
+
 def show_unit(unit: Fraction | int) -> str:
     """Print a unit with what it means."""
     return f"{unit} (an eps of 1 is {unit} in the data)"

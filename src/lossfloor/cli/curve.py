@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import lossfloor as lf
+from lossfloor.cli import _adversary as adv
 from lossfloor.cli import _options as opt
 from lossfloor.cli import _output as out
 from lossfloor.cli._errors import UsageError
@@ -17,6 +19,7 @@ from lossfloor.cli._errors import UsageError
 if TYPE_CHECKING:
     from lossfloor.curves import Curve
     from lossfloor.datasets import Dataset
+    from lossfloor.floors import Floor
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -24,10 +27,13 @@ lossfloor curve digits --classes 3 8 --l2 --eps-to 2 --plot curve.png
 
 lossfloor curve fashion-mnist --classes 3 7 --n-per-class 5000 --l2 --eps-to 8 --points 41 --csv curve.csv
 
-lossfloor curve digits --classes 3 8 --linf --eps 0.1 --eps 0.2 --at cross_entropy=0.1 --json"""
+lossfloor curve digits --classes 3 8 --linf --eps 0.1 --eps 0.2 --at cross_entropy=0.1 --json
+
+lossfloor curve digits --classes 3 8 --adversary box --param lower=0 --param upper=1 --eps-to 1 --points 5"""
 
 #: Losses that a curve has by itself; others are computed when asked for.
 _OWN = ("cross_entropy", "zero_one", "brier")
+_NORMS = ("l1", "l2", "linf", "lp")
 
 
 def command(
@@ -41,6 +47,10 @@ def command(
     l1: Annotated[bool, opt.adversary_option("--l1", None, "Sum of absolute changes.")] = False,
     linf: Annotated[bool, opt.adversary_option("--linf", None, "Largest absolute change of a feature.")] = False,
     lp: Annotated[str | None, opt.adversary_option("--lp", "P", "The norm of order P >= 1.")] = None,
+    adversary: adv.Name = None,
+    param: adv.Parameters = None,
+    adversary_json: adv.JsonFile = None,
+    matrix: adv.Matrix = None,
     eps_from: Annotated[
         str | None, opt.adversary_option("--eps-from", "EPS", "Smallest eps of an even grid; 0 by default.")
     ] = None,
@@ -67,29 +77,37 @@ def command(
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Compute the floor over a grid of eps; the pairwise work is done once for all of them.
+    """Compute the floor over a grid of eps; for norms the pairwise work is done once for all of them.
 
-    Each eps is an exact number: a grid from 0 to 8 with 41 points has 4.6, not the binary number beside it.
+    Each eps is an exact number: a grid from 0 to 8 with 41 points has 4.6, not the binary number beside it. Of another
+    adversary it is the budget (eps, k or shifts) that is left out of its parameters, and of those of its members.
     """
-    family = {"l1": "L1", "l2": "L2", "linf": "Linf", "lp": "Lp"}[opt.one_norm(l1=l1, l2=l2, linf=linf, lp=lp)]
-    order = None if lp is None else opt.as_order(lp)
-    if order is not None:
-        lf.Lp(order, 0)  # a wrong order is told before any file is read
+    from lossfloor.adversaries import NormBall
+    from lossfloor.curves import curve
+
+    norms = {
+        "l2": {"name": "l2"} if l2 else None,
+        "l1": {"name": "l1"} if l1 else None,
+        "linf": {"name": "linf"} if linf else None,
+        "lp": None if lp is None else {"name": "lp", "p": opt.order_text(lp)},
+    }
+    description = adv.described(norms, adversary, param, adversary_json, matrix)
+    if description.n_budgets == 0:
+        raise UsageError("a curve varies the budget of the adversary: leave out its eps, k or shifts")
     grid = _grid(eps, eps_from, eps_to, points)
+    one = description.with_budget(grid[-1]).make()  # what is wrong with it is told before the data is read
     targets = _targets(at)
+    if targets and not isinstance(one, NormBall):
+        raise UsageError("--at needs one of --l2, --l1, --linf and --lp")
     _check_plot(plot, dark)
     opt.check_outputs(csv=csv, plot=plot)
     examples = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit).load_two_classes()
-    from lossfloor.curves import curve
-
     with out.progress_bars(quiet=quiet) as progress:
         result = curve(
             examples.X,
             examples.y,
-            getattr(lf, family),
+            lambda eps: description.with_budget(eps).make(examples.unit),
             eps=grid,
-            unit=examples.unit,
-            p=order,
             progress=progress,
         )
         reached = {name: _eps_at(result, name, value) for name, value in targets.items()}
@@ -100,10 +118,9 @@ def command(
 
         save_figure(plot_curve(result, dark=dark), plot)
     if json:
-        out.print_json(_as_json(result, examples, targets, reached))
+        out.print_json(_as_json(result, examples, description, targets, reached))
     else:
-        norm = f"{family}(p={lp})" if lp is not None else family
-        _print(result, examples, norm, targets, reached)
+        _print(result, examples, description, targets, reached)
 
 
 def _grid(eps: list[str] | None, eps_from: str | None, eps_to: str | None, points: int | None) -> list[Fraction]:
@@ -155,9 +172,18 @@ def _eps_at(result: Curve, name: str, value: Fraction) -> float | None:
 
 
 def _as_json(
-    result: Curve, data: Dataset, targets: dict[str, Fraction], reached: dict[str, float | None]
+    result: Curve,
+    data: Dataset,
+    description: adv.Description,
+    targets: dict[str, Fraction],
+    reached: dict[str, float | None],
 ) -> dict[str, Any]:
     values: dict[str, Any] = jsonlib.loads(result.to_json())
+    values["status"] = _status(result)
+    if values["status"] == "bounds":
+        values["upper"] = {name: [getattr(one.upper, name) for one in result.floors] for name in _OWN}
+    if values["adversary"]["name"] not in _NORMS:
+        values["adversary"] = description.config  # the budget is that of each point
     values["unit"] = out.unit_json(data.unit)
     values["data"] = out.data_json(data)
     if targets:
@@ -165,23 +191,31 @@ def _as_json(
     return values
 
 
+def _status(result: Curve) -> str:
+    return "bounds" if any(one.status == "bounds" for one in result.floors) else "exact"
+
+
 def _print(
-    result: Curve, data: Dataset, norm: str, targets: dict[str, Fraction], reached: dict[str, float | None]
+    result: Curve,
+    data: Dataset,
+    description: adv.Description,
+    targets: dict[str, Fraction],
+    reached: dict[str, float | None],
 ) -> None:
+    known = not math.isnan(result.separation)
     out.print_fields(
         "Smallest robust loss that any classifier can have, over eps",
         {
             "data": out.show_data(data),
-            "adversary": norm,
-            "unit": out.show_unit(data.unit),
-            "separation": f"{out.number(result.separation)} (the floor is 0 for a smaller eps)",
+            "adversary": _show(description),
+            **({"unit": out.show_unit(data.unit)} if description.has_unit else {}),
+            **({"separation": f"{out.number(result.separation)} (the floor is 0 for a smaller eps)"} if known else {}),
+            **({"proof": "bounds"} if _status(result) == "bounds" else {}),
         },
     )
     rows = [
-        [f"{e:g}", str(n), f"{ce:.9f}", f"{zo:.6f}", f"{br:.6f}"]
-        for e, n, ce, zo, br in zip(
-            result.eps, result.n_edges, result.cross_entropy, result.zero_one, result.brier, strict=True
-        )
+        [f"{e:g}", str(one.n_edges), *(_ends(one, name, digits) for name, digits in zip(_OWN, (9, 6, 6), strict=True))]
+        for e, one in zip(result.eps, result.floors, strict=True)
     ]
     out.print_table(["eps", "conflicts", "cross-entropy (nats)", "0-1 loss", "Brier loss"], rows)
     for name, value in targets.items():
@@ -192,3 +226,16 @@ def _print(
             else f"is not reached up to eps {result.eps[-1]:g}"
         )
         typer.echo(f"{name.replace('_', '-')} {float(value):g} {told}")
+
+
+def _ends(one: Floor, name: str, digits: int) -> str:
+    """Print a loss, or the bounds of it."""
+    ends = dict.fromkeys(f"{getattr(side, name):.{digits}f}" for side in (one.lower, one.upper))
+    return " to ".join(ends)
+
+
+def _show(description: adv.Description) -> str:
+    """Print an adversary without its budget."""
+    config = description.config
+    families = {"l1": "L1", "l2": "L2", "linf": "Linf", "lp": f"Lp(p={config.get('p')})"}
+    return families.get(config["name"]) or jsonlib.dumps(config)

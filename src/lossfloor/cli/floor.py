@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import lossfloor as lf
+from lossfloor.cli import _adversary as adv
 from lossfloor.cli import _options as opt
 from lossfloor.cli import _output as out
 from lossfloor.cli._errors import UsageError
 
 if TYPE_CHECKING:
-    from lossfloor.adversaries import NormBall
+    from lossfloor.adversaries import Adversary
     from lossfloor.datasets import Dataset
     from lossfloor.floors import Floor
 
@@ -23,7 +24,11 @@ lossfloor floor fashion-mnist --classes 3 7 --n-per-class 5000 --l2 4.6 --json
 
 lossfloor floor fashion-mnist --classes Dress Sneaker --linf 8/255 --save result.npz
 
-lossfloor floor table.csv --label outcome --lp 1.5 0.2 --loss spherical --cost sick=10"""
+lossfloor floor table.csv --label outcome --lp 1.5 0.2 --loss spherical --cost sick=10
+
+lossfloor floor table.csv --label outcome --adversary hamming --param k=2
+
+lossfloor floor digits --classes 3 8 --adversary box --param lower=0 --param upper=1 --param eps=1/2"""
 
 SOFT_LABELS_FORMAT = "lossfloor-soft-labels-1"
 
@@ -42,6 +47,10 @@ def command(
         tuple[str, str] | None,
         opt.adversary_option("--lp", "P EPS", "At most EPS in the norm of order P >= 1."),
     ] = None,
+    adversary: adv.Name = None,
+    param: adv.Parameters = None,
+    adversary_json: adv.JsonFile = None,
+    matrix: adv.Matrix = None,
     unit: opt.Unit = None,
     loss: Annotated[
         list[str] | None,
@@ -75,7 +84,14 @@ def command(
 
     An eps is a number or a quotient, read as it is written: 4.6 is 46/10, and 8/255 is possible.
     """
-    make_adversary = opt.adversary_maker(l1=l1, l2=l2, linf=linf, lp=lp)
+    norms = {
+        "l2": None if l2 is None else {"name": "l2", "eps": l2},
+        "l1": None if l1 is None else {"name": "l1", "eps": l1},
+        "linf": None if linf is None else {"name": "linf", "eps": linf},
+        "lp": None if lp is None else {"name": "lp", "p": opt.order_text(lp[0]), "eps": lp[1]},
+    }
+    description = adv.described(norms, adversary, param, adversary_json, matrix)
+    description.make()  # what is wrong with it is told before the data is read
     losses = [lf.losses.resolve(name) for name in loss or []]
     if min_correct is not None and soft_labels is None:
         raise UsageError("--min-correct goes with --soft-labels")
@@ -86,10 +102,10 @@ def command(
     costs = _costs(cost, examples)
     if costs and not losses:
         losses = [lf.losses.CrossEntropy(), lf.losses.ZeroOne(), lf.losses.Brier()]
-    adversary = make_adversary(examples.unit)
+    mover = description.make(examples.unit)
     with out.progress_bars(quiet=quiet) as progress:
-        result = lf.floor(examples.X, examples.y, adversary, progress=progress)
-        more = {chosen.name: result.loss(chosen, costs=costs) for chosen in losses}
+        result = lf.floor(examples.X, examples.y, mover, progress=progress)
+        more = {chosen.name: result.bounds(chosen, costs=costs or None) for chosen in losses}
     if save is not None:
         result.save(save)
     if soft_labels is not None:
@@ -97,7 +113,7 @@ def command(
     if json:
         out.print_json(_as_json(result, examples, more, costs))
     else:
-        _print(result, examples, adversary, more, costs)
+        _print(result, examples, mover, more, costs, description.has_unit)
     for text in _remarks(result, examples):
         out.remark(text, quiet=quiet)
 
@@ -131,35 +147,47 @@ def _save_soft_labels(path: Path, result: Floor, data: Dataset, min_correct: flo
     write_arrays(
         path,
         SOFT_LABELS_FORMAT,
-        soft_labels=result.soft_labels(min_correct),
+        soft_labels=result.upper.soft_labels(min_correct),  # what some classifier reaches
         classes=result.classes,
         labels=data.y,
         min_correct=np.array(min_correct),
     )
 
 
-def _as_json(result: Floor, data: Dataset, more: dict[str, float], costs: dict[Any, str]) -> dict[str, Any]:
+def _as_json(
+    result: Floor, data: Dataset, more: dict[str, tuple[float, float]], costs: dict[Any, str]
+) -> dict[str, Any]:
     values = result.summary()
     values["unit"] = out.unit_json(data.unit)
     values["data"] = out.data_json(data)
     if more:
-        values["losses"] = more
+        values["losses"] = {name: lower for name, (lower, _) in more.items()}
+        if "upper" in values:
+            values["upper"]["losses"] = {name: upper for name, (_, upper) in more.items()}
     if costs:
         values["costs"] = {str(label): cost for label, cost in costs.items()}
     return values
 
 
-def _print(result: Floor, data: Dataset, adversary: NormBall, more: dict[str, float], costs: dict[Any, str]) -> None:
+def _print(
+    result: Floor,
+    data: Dataset,
+    adversary: Adversary,
+    more: dict[str, tuple[float, float]],
+    costs: dict[Any, str],
+    has_unit: bool,
+) -> None:
     losses = {
-        "cross-entropy": f"{out.number(result.cross_entropy)} nats",
-        "0-1 loss": out.number(result.zero_one),
-        "Brier loss": out.number(result.brier),
+        "cross-entropy": f"{out.bounds(result.bounds('cross-entropy'))} nats",
+        "0-1 loss": out.bounds(result.bounds("zero-one")),
+        "Brier loss": out.bounds(result.bounds("brier")),
     }
     with_costs = f", costs {', '.join(f'{label}: {cost}' for label, cost in costs.items())}" if costs else ""
-    for name, value in more.items():
-        losses[f"{name.replace('_', '-')}{with_costs}"] = out.number(value)
+    for name, ends in more.items():
+        losses[f"{name.replace('_', '-')}{with_costs}"] = out.bounds(ends)
     n_pairs = result.summary()["n_per_class"]
     share = 100 * result.n_edges / (n_pairs[0] * n_pairs[1])
+    perhaps = result.upper.n_edges - result.n_edges
     seconds = ", ".join(f"{stage} {value:.2f} s" for stage, value in result.seconds.items())
     out.print_fields(
         "Smallest robust loss that any classifier can have (mean over the examples)",
@@ -168,8 +196,9 @@ def _print(result: Floor, data: Dataset, adversary: NormBall, more: dict[str, fl
             "proof": f"{result.status}, {result.n_blocks} block{'s' * (result.n_blocks != 1)}",
             "data": out.show_data(data),
             "adversary": repr(adversary),
-            "unit": out.show_unit(data.unit),
-            "conflicts": f"{result.n_edges} ({share:.3g}% of the pairs)",
+            **({"unit": out.show_unit(data.unit)} if has_unit else {}),
+            "conflicts": f"{result.n_edges} ({share:.3g}% of the pairs)"
+            + (f", perhaps {perhaps} more" * bool(perhaps)),
             "no conflict": f"{result.n_isolated} examples",
             "time": seconds,
         },

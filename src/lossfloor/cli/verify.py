@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 import lossfloor as lf
+from lossfloor.cli import _adversary as adv
 from lossfloor.cli import _options as opt
 from lossfloor.cli import _output as out
 from lossfloor.cli._errors import UsageError
 from lossfloor.exceptions import CertificateError
 
 if TYPE_CHECKING:
+    from lossfloor.adversaries import Adversary
     from lossfloor.certificates import Verification
     from lossfloor.datasets import Dataset
 
@@ -21,7 +23,9 @@ EPILOG = """[bold]Example[/bold]
 
 lossfloor floor digits --classes 3 8 --l2 1 --save result.npz
 
-lossfloor verify result.npz --data digits --classes 3 8"""
+lossfloor verify result.npz --data digits --classes 3 8
+
+lossfloor verify result.npz --data digits --classes 3 8 --matrix distances.npz"""
 
 
 def command(
@@ -38,6 +42,7 @@ def command(
     split: opt.Split = "train",
     data_dir: opt.DataDir = None,
     label: opt.Label = None,
+    matrix: adv.Matrix = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -48,24 +53,40 @@ def command(
     """
     if not result.is_file():
         raise UsageError(f"{result} does not exist")
+    given = None if matrix is None else adv.read_matrix(matrix)
     examples = opt.DataOptions(data, classes, n_per_class, split, data_dir, label).load_two_classes()
     try:
-        adversary, verification = _check(result, examples, quiet)
+        proved = _check(result, examples, given, quiet)
     except CertificateError as error:
         if json:
             out.print_json({"status": "rejected", "reason": str(error), "data": out.data_json(examples)})
         raise
     if json:
-        out.print_json(_as_json(verification, adversary, examples))
+        out.print_json(_as_json(proved, examples))
     else:
-        _print(result, verification, adversary, examples)
+        _print(result, proved, examples)
 
 
-def _check(path: Path, data: Dataset, quiet: bool) -> tuple[dict[str, Any], Verification]:
+class _Proved(NamedTuple):
+    """A result that has been checked: what of, and what the check has established."""
+
+    adversary: dict[str, Any]
+    lower: Verification
+    upper: Verification | None
+
+
+def _check(path: Path, data: Dataset, matrix: Any, quiet: bool) -> _Proved:
     try:
         loaded = lf.Floor.load(path)
+        config = loaded.summary()["adversary"]
+        adversary = _from_matrix(config, matrix)
         with out.working("checking the proof", quiet=quiet):
-            return loaded.summary()["adversary"], loaded.verify(data.X, data.y)
+            lower = loaded.verify(data.X, data.y, adversary=adversary)
+            bounded = loaded.status == "bounds"
+            upper = loaded.upper.verify(data.X, data.y, adversary=adversary) if bounded else None
+            return _Proved(config, lower, upper)
+    except UsageError:
+        raise
     except (ValueError, TypeError) as error:
         # The data has been read, so it is the file that is wrong.
         raise CertificateError(f"{path} is rejected: {error}") from error
@@ -73,37 +94,72 @@ def _check(path: Path, data: Dataset, quiet: bool) -> tuple[dict[str, Any], Veri
         raise CertificateError(f"{path} is rejected: {error}") from error
 
 
-def _as_json(verification: Verification, adversary: dict[str, Any], data: Dataset) -> dict[str, Any]:
+def _from_matrix(config: dict[str, Any], matrix: Any) -> Adversary | None:
+    """Return the adversary if a matrix is needed to make it."""
+    from lossfloor.adversaries import CustomAdversary, Precomputed
+
+    name = config.get("name")
+    if name == CustomAdversary.name:
+        raise UsageError("a result against a CustomAdversary can be verified in Python only, with its functions")
+    if name != Precomputed.name:
+        if matrix is not None:
+            raise UsageError(f"--matrix goes with a result against a precomputed adversary, got one against {name!r}")
+        return None
+    if matrix is None:
+        raise UsageError("this result is against a precomputed adversary: give its matrix by --matrix FILE")
+    if config.get("matrix") == "conflicts":
+        return Precomputed(conflicts=matrix)
+    return Precomputed(distances=matrix, eps=config.get("eps"))
+
+
+def _losses(verification: Verification) -> dict[str, float]:
     return {
-        "status": "proved",
         "cross_entropy": verification.cross_entropy,
         "zero_one": float(verification.zero_one),
         "brier": float(verification.brier),
-        "adversary": adversary,
-        "n_examples": verification.n_examples,
-        "n_blocks": verification.n_blocks,
-        "n_flow_conflicts": verification.n_flow_conflicts,
-        "n_pairs_excluded": verification.n_pairs_excluded,
+    }
+
+
+def _as_json(proved: _Proved, data: Dataset) -> dict[str, Any]:
+    lower = proved.lower
+    return {
+        "status": "proved",
+        **_losses(lower),
+        **({} if proved.upper is None else {"upper": _losses(proved.upper)}),
+        "adversary": proved.adversary,
+        "n_examples": lower.n_examples,
+        "n_blocks": lower.n_blocks,
+        "n_flow_conflicts": lower.n_flow_conflicts,
+        "n_pairs_excluded": lower.n_pairs_excluded,
         "data": out.data_json(data),
     }
 
 
-def _print(path: Path, verification: Verification, adversary: dict[str, Any], data: Dataset) -> None:
-    from lossfloor.adversaries import from_config
-
+def _print(path: Path, proved: _Proved, data: Dataset) -> None:
+    lower, upper = proved.lower, proved.upper or proved.lower
+    ends = {name: (value, _losses(upper)[name]) for name, value in _losses(lower).items()}
     out.print_fields(
         f"{path} is proved",
         {
-            "cross-entropy": f"{out.number(verification.cross_entropy)} nats",
-            "0-1 loss": out.number(float(verification.zero_one)),
-            "Brier loss": out.number(float(verification.brier)),
+            "cross-entropy": f"{out.bounds(ends['cross_entropy'])} nats",
+            "0-1 loss": out.bounds(ends["zero_one"]),
+            "Brier loss": out.bounds(ends["brier"]),
         },
-        {"data": out.show_data(data), "adversary": repr(from_config(adversary))},
+        {"data": out.show_data(data), "adversary": _show(proved.adversary)},
     )
     rows = [
-        ["labels", verification.n_examples, "those of the data"],
-        ["blocks", verification.n_blocks, "weights add up, posteriors ascend"],
-        ["conflicts that carry flow", verification.n_flow_conflicts, "do conflict, flow is what is due"],
-        ["pairs that must not conflict", verification.n_pairs_excluded, "do not"],
+        ["labels", lower.n_examples, "those of the data"],
+        ["blocks", lower.n_blocks, "weights add up, posteriors ascend"],
+        ["conflicts that carry flow", lower.n_flow_conflicts, "do conflict, flow is what is due"],
+        ["pairs that must not conflict", lower.n_pairs_excluded, "do not"],
     ]
     out.print_table(["decided again", "how many", "found"], [[str(cell) for cell in row] for row in rows])
+
+
+def _show(config: dict[str, Any]) -> str:
+    from lossfloor.adversaries import Precomputed, from_config
+
+    if config["name"] != Precomputed.name:
+        return repr(from_config(config))
+    budget = f", eps={config['eps']}" if "eps" in config else ""
+    return f"Precomputed({config['matrix']}{budget})"
