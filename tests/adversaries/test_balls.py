@@ -7,6 +7,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
+import cvxpy
 import numpy as np
 import pytest
 from neighbourhoods import accepted, check_pairs, conflicts_of
@@ -238,6 +239,16 @@ def test_more_than_two_balls(make: Any, k: int, dtype: Any) -> None:
     if smaller is not None:
         inside = np.all([smaller.contains(np.repeat(x[None], len(cloud), 0), cloud) for x in X], axis=0)
         assert not inside.any()
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 3])
+@pytest.mark.parametrize("d", [3, 30])
+def test_three_balls_are_decided_a_thousandth_from_touching(p: float, d: int) -> None:
+    X = np.random.default_rng(d).random((3, d))
+    z = cvxpy.Variable(d)
+    radius = cvxpy.Problem(cvxpy.Minimize(cvxpy.maximum(*(cvxpy.pnorm(z - x, p) for x in X)))).solve()
+    assert Lp(p, radius * 1.001).meet(X) is not None
+    assert Lp(p, radius * 0.999).meet(X) is None
 
 
 def test_three_boxes_meet_when_each_two_do() -> None:

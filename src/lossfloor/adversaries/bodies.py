@@ -8,9 +8,9 @@ one matrix.
 Everything else is decided from two sides.  A smooth search minimises ``F(z) = 1/2 sum_i e_i(z)^2`` where
 e_i(z) is how far z is outside body i, with a vector g_i such that ``g_i (y - z) <= -e_i(z)`` for all y in the
 body.  If it ends at a point that exact tests find in every body, the answer is yes.  If it ends elsewhere,
-any common point y would have ``sum e_i g_i (y - z) <= -sum e_i^2``, so there is none when ``sum e_i^2``
-exceeds ``|sum e_i g_i| R``, R being a bound of |y - z|; a margin of 1e-9 of the extent is left for rounding.
-If neither holds, the answer is open.
+any common point y would have ``sum l_i g_i (y - z) <= -sum l_i e_i`` for any l_i >= 0, so there is none when
+``sum l_i e_i`` exceeds ``|sum l_i g_i| R``, R being a bound of |y - z|; a margin of 1e-9 of the extent is left
+for rounding.  If neither holds, the answer is open.
 """
 
 from __future__ import annotations
@@ -369,15 +369,25 @@ def _snapped(z: Vector, bodies: Sequence[Body]) -> list[Vector]:
 
 def _apart(bodies: Sequence[Body], z: Vector, low: Vector, high: Vector) -> bool:
     """Tell whether the bodies are proved to share no point, by the inequality of the module's text."""
-    total, pull, sizes = 0.0, np.zeros_like(z), 0.0
-    for body in bodies:
-        excess, direction = body.outside(z, 0.0)
-        total += excess**2
-        pull += excess * direction
-        sizes += excess * float(np.linalg.norm(direction))
+    from scipy import optimize
+
+    sides = [body.outside(z, 0.0) for body in bodies]
+    excess, directions = np.array([side[0] for side in sides]), np.array([side[1] for side in sides])
+    if not excess.any():
+        return False
     extent = float(np.linalg.norm(np.maximum(np.abs(z - low), np.abs(z - high))))
     magnitude = float(np.linalg.norm(np.maximum(np.abs(low), np.abs(high))))
-    return total > float(np.linalg.norm(pull)) * extent + _MARGIN * sizes * (extent + 1e-3 * magnitude)
+    # Any weights will do for a proof; these make the pull small beside the excess.
+    target = np.zeros(z.size + 1)
+    target[-1] = 1.0
+    try:
+        weights, _ = optimize.nnls(np.vstack([extent * directions.T, excess]) / excess.max(), target)
+    except RuntimeError:  # it has not come to an end
+        weights = excess
+    total = float(weights @ excess)
+    pull = float(np.linalg.norm(weights @ directions))
+    sizes = float(weights @ np.linalg.norm(directions, axis=1))
+    return total > pull * extent + _MARGIN * sizes * (extent + 1e-3 * magnitude)
 
 
 def _gap(x: Fraction, low: Amount, high: Amount) -> Fraction:
