@@ -33,11 +33,12 @@ if TYPE_CHECKING:
         Union,
         WeightedLp,
     )
+    from lossfloor.audits import Audit, audit
     from lossfloor.classifier import FloorClassifier
     from lossfloor.conflicts import ConflictGraph
     from lossfloor.curves import Curve, curve
     from lossfloor.datasets import Dataset, load
-    from lossfloor.exceptions import CertificateError, DatasetNotFoundError, LossfloorError
+    from lossfloor.exceptions import CertificateError, DatasetNotFoundError, LossfloorError, WeakAttackWarning
     from lossfloor.floors import Floor, floor
     from lossfloor.gaussian import GaussianFloor, gaussian_floor
     from lossfloor.strategy import Attack, PerturbedData
@@ -49,6 +50,7 @@ __all__ = [
     "L2",
     "Adversary",
     "Attack",
+    "Audit",
     "Box",
     "CertificateError",
     "Clipped",
@@ -74,7 +76,9 @@ __all__ = [
     "SparseLinf",
     "Substitution",
     "Union",
+    "WeakAttackWarning",
     "WeightedLp",
+    "audit",
     "curve",
     "floor",
     "gaussian_floor",
@@ -85,11 +89,12 @@ __all__ = [
 # The modules that the public names come from.  A module is imported when one of its names is first used, so that
 # `import lossfloor` is quick and nobody pays for what they do not use.
 _HOMES = {
+    "audits": ["Audit", "audit"],
     "classifier": ["FloorClassifier"],
     "conflicts": ["ConflictGraph"],
     "curves": ["Curve", "curve"],
     "datasets": ["Dataset", "load"],
-    "exceptions": ["CertificateError", "DatasetNotFoundError", "LossfloorError"],
+    "exceptions": ["CertificateError", "DatasetNotFoundError", "LossfloorError", "WeakAttackWarning"],
     "floors": ["Floor", "floor"],
     "gaussian": ["GaussianFloor", "gaussian_floor"],
     "strategy": ["Attack", "PerturbedData"],

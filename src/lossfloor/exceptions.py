@@ -19,3 +19,7 @@ class DatasetNotFoundError(LossfloorError, FileNotFoundError):
 
 class MissingDependencyError(LossfloorError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
+
+
+class WeakAttackWarning(UserWarning):
+    """A measured robust loss is below the proved floor: the attack failed, the model did not win."""
