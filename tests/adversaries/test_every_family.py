@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from family_oracles import ORACLES
 from neighbourhoods import check_pairs, conflicts_of, unpacked
 
 import lossfloor as lf
@@ -138,7 +139,18 @@ def drawn(name: str, scale: float, seed: int = 0) -> tuple[Adversary, Any]:
 
 
 def test_every_registered_family_is_here() -> None:
-    assert set(EXAMPLES) == set(FAMILIES)
+    assert set(EXAMPLES) == set(ORACLES) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("seed", range(2))
+def test_conflicts_are_those_of_brute_force(name: str, seed: int) -> None:
+    adversary, X = drawn(name, 1, seed)
+    sure, perhaps = conflicts_of(adversary, adversary.as_data(X, N), LEFT)
+    expected = [[ORACLES[name](adversary, X, i, j) for j in range(LEFT, N)] for i in range(LEFT)]
+    np.testing.assert_array_equal(sure, expected)
+    assert not perhaps.any()
+    assert 0 < np.count_nonzero(expected) < sure.size
 
 
 @pytest.mark.parametrize("name", EXAMPLES.keys() - {"precomputed"})
@@ -148,6 +160,38 @@ def test_a_point_is_shared_exactly_where_there_is_a_conflict(name: str, seed: in
     sure, perhaps = check_pairs(adversary, X, LEFT)
     assert sure.any()
     assert not perhaps.any()
+
+
+OF_NUMBERS = [name for name, example in EXAMPLES.items() if example.data in (_points, _floats)]
+
+
+@pytest.mark.parametrize("name", [name for name in OF_NUMBERS if name not in ("custom", "precomputed")])
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_a_shared_point_is_of_the_type_of_the_data(name: str, dtype: Any) -> None:
+    adversary, X = drawn(name, 1)
+    unit = 1 if dtype == np.float32 else 1000  # numbers lie densely enough for every conflict that is not a tie
+    config = _in_unit(adversary.config(), unit)
+    X = (X * unit).astype(dtype)
+    adversary = from_config(config)
+    data = adversary.as_data(X, N)
+    sure, _ = conflicts_of(adversary, data, LEFT)
+    met = 0
+    for i, j in np.argwhere(sure).tolist():
+        index = np.array([i, LEFT + j])
+        point = adversary.meet(data[index], index=index)
+        assert adversary.contains(data[index], np.stack([point, point]), index=index).all()
+        met += point.dtype == dtype
+    assert met >= 0.9 * sure.sum() > 0
+
+
+def _in_unit(config: dict[str, Any], unit: int) -> dict[str, Any]:
+    """Write the same adversary for data that have been multiplied by a unit."""
+    changed = {**config, **({"unit": unit} if "unit" in config else {})}
+    if "members" in config:
+        changed["members"] = [_in_unit(member, unit) for member in config["members"]]
+    if "adversary" in config:
+        changed |= {"adversary": _in_unit(config["adversary"], unit), "low": 0, "high": 5 * unit}
+    return changed
 
 
 @pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if len(example.scales) > 1])

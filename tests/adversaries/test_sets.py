@@ -222,6 +222,12 @@ def test_a_shift_beyond_the_image_leaves_nothing() -> None:
     assert not Geometric(shifts=1).contains(image, np.zeros((1, 2, 2))).any()
 
 
+def test_the_largest_shift_takes_no_longer_than_the_size_of_the_image() -> None:
+    images = np.arange(48, dtype=np.uint8).reshape(2, 4, 6)
+    assert len(list(Geometric(0, 2**31 - 1).outcomes(images[0], 2**31 - 1))) == 9 * 13
+    assert not Geometric(0, 2**31 - 1).meet(images).any()
+
+
 def test_a_negative_zero_is_zero() -> None:
     images = np.array([[[-0.0, 1.0]], [[0.0, 1.0]], [[-1e-9, 1.0]]])
     assert conflicts_of(Geometric(), images, 1)[0].all()

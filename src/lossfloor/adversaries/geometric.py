@@ -149,7 +149,9 @@ class Geometric(Adversary):
         """
         for angle in self.rotations:
             turned = self._rounded(_turned(image, float(angle)), image.dtype)
-            for down, right in itertools.product(range(-shift, shift + 1), repeat=2):
+            # Beyond the size of the image every shift leaves the same, nothing.
+            ways = (range(-min(shift, side), min(shift, side) + 1) for side in image.shape[:2])
+            for down, right in itertools.product(*ways):
                 outcome = _shifted(turned, down, right)
                 if self._limits is None or (outcome.min() >= self._limits[0] and outcome.max() <= self._limits[1]):
                     yield outcome
