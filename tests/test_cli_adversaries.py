@@ -374,6 +374,19 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a huge order": (described("p=1e300", "eps=1", name="lp"), "'p' must be a quotient of whole numbers up to"),
     "a huge number": (described("eps=1e99999999", name="l2"), "'eps' must be a number of moderate size"),
     "a huge count": (described("k=1e300", name="edit-distance"), "'k' must be below"),
+    "no angles": (described("rotations=null", name="geometric"), "'rotations' must be a number"),
+    "no shape": (described("shape=5", name="geometric"), "'shape' must be height and width"),
+    "a shape of words": (described('shape=["a", 2]', name="geometric"), "'shape' must be height and width"),
+    "rows of several lengths": (
+        described("matrix=[[1, 2], [3]]", "eps=1", name="ellipsoid"),
+        "'matrix' must be square",
+    ),
+    "limits of none": (
+        described('adversary={"name": "l2", "eps": 1}', "low={}", "high=1", name="clipped"),
+        "'low' must",
+    ),
+    "costs of none": (described("p=1", "eps=1", "costs={}", name="weighted-lp"), "'costs' must be a number, or a"),
+    "a ragged table": (described("lower=[[1, 2, 3], [1]]", "upper=1"), "'lower' must be a number, or a table"),
     "members of none": (described("members=[1]", name="union"), "'config' must be a mapping with a name"),
     "no file": (["--adversary-json", "nowhere.json"], "--adversary-json must be a file"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from fractions import Fraction
 from typing import Any
 
@@ -52,6 +53,8 @@ class FeatureTable:
         places: dict[Amount, int] = {}
         codes = np.empty(entries.size, dtype=np.intp)
         for k, entry in enumerate(entries.ravel().tolist()):
+            if not isinstance(entry, Hashable):
+                raise TypeError(must(name, "a number, or a table of numbers", entry))
             key = (type(entry), entry)
             if key not in known:
                 amount = _amount(name, entry)

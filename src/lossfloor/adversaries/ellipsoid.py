@@ -136,7 +136,10 @@ class Ellipsoid(GaugeBall):
 
 
 def _checked(matrix: Any) -> npt.NDArray[np.float64]:
-    given = np.asarray(matrix)
+    try:
+        given = np.asarray(matrix)
+    except ValueError:  # rows of several lengths
+        raise ValueError(must("matrix", "square, d x d", matrix)) from None
     if given.dtype.kind not in "iuf":
         raise TypeError(must("matrix", "a matrix of real numbers", given.dtype))
     M = np.array(given, dtype=np.float64)

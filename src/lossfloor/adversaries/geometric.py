@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -61,14 +61,13 @@ class Geometric(Adversary):
     name: ClassVar[str] = "geometric"
 
     def __init__(self, rotations: Any = (0,), shifts: Any = 0, *, shape: Any = None, decimals: int = 6) -> None:
-        angles = [rotations] if np.isscalar(rotations) else list(rotations)
+        several = isinstance(rotations, Iterable) and not isinstance(rotations, (str, Mapping))
+        angles = list(rotations) if several else [rotations]
         self.rotations = tuple(dict.fromkeys(as_fraction("rotations", angle) for angle in angles))
         if not self.rotations:
             raise ValueError(must("rotations", "at least one angle", "none"))
         self.shifts = _slots.as_counts("shifts", shifts)
-        self.shape = None if shape is None else tuple(int(side) for side in shape)
-        if self.shape is not None and (len(self.shape) not in (2, 3) or min(self.shape) < 1):
-            raise ValueError(must("shape", "height and width, and channels if there are several", shape))
+        self.shape = None if shape is None else _as_shape(shape)
         if as_fraction("decimals", decimals) not in range(16):
             raise ValueError(must("decimals", "a whole number from 0 to 15", decimals))
         self.decimals = int(decimals)
@@ -236,6 +235,14 @@ class Geometric(Adversary):
                 rows.append([numbers.setdefault(digest, len(numbers)) for digest in digests])
             sides.append(rows)
         yield from shared_outcomes(*(from_lists(rows, len(numbers)) for rows in sides))
+
+
+def _as_shape(shape: Any) -> tuple[int, ...]:
+    sides = tuple(shape) if isinstance(shape, (Sequence, np.ndarray)) and not isinstance(shape, str) else ()
+    whole = all(isinstance(side, (int, np.integer)) and not isinstance(side, bool) for side in sides)
+    if len(sides) not in (2, 3) or not whole or min(sides) < 1:
+        raise ValueError(must("shape", "height and width, and channels if there are several", shape))
+    return tuple(int(side) for side in sides)
 
 
 def _turned(image: npt.NDArray[Any], degrees: float) -> npt.NDArray[np.float64]:
