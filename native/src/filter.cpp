@@ -10,7 +10,8 @@ namespace lossfloor {
 namespace {
 
 constexpr std::size_t kPanel = 16;      // columns a panel of the product kernel
-constexpr std::size_t kBlockRows = 48;  // rows whose features fit the second-level cache beside those of a strip
+constexpr std::size_t kBlockRows = 48;   // rows compared with a strip before its open pairs are decided
+constexpr std::size_t kGroupBlocks = 4;  // blocks whose features stay in the second-level cache beside a strip's
 
 template <class T>
 std::int32_t square_of(const T* row, std::size_t features) {
@@ -45,13 +46,19 @@ void project(MatrixView<T> rows, const double* centre, double scale, MatrixView<
       const std::size_t end = std::min(rows.rows, (t + 1) * kTile);
       for (std::size_t i = t * kTile; i < end; ++i) {
         const T* row = rows.row(i);
-        double sums[8] = {};
-        for (std::size_t e = 0; e < d; ++e) {
-          const auto value = static_cast<float>(scale * static_cast<double>(row[e]) - centre[e]);
-          tile[e * kTile + i % kTile] = value;
-          sums[e % 8] += static_cast<double>(value) * static_cast<double>(value);
+        float* lane = tile.data() + i % kTile;
+        if constexpr (std::is_same_v<T, std::int16_t>) {
+          for (std::size_t e = 0; e < d; ++e) lane[e * kTile] = static_cast<float>(row[e]);
+          squares[i] = square_of(row, d);
+        } else {
+          double sums[8] = {};
+          for (std::size_t e = 0; e < d; ++e) {
+            const auto value = static_cast<float>(scale * static_cast<double>(row[e]) - centre[e]);
+            lane[e * kTile] = value;
+            sums[e % 8] += static_cast<double>(value) * static_cast<double>(value);
+          }
+          squares[i] = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
         }
-        squares[i] = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
       }
       for (std::size_t panel = 0; panel < panels; ++panel) {
         kernel.dot_f32(tile.data(), columns.data() + panel * d * kPanel, d, products.data() + panel * kPanel);
@@ -98,44 +105,55 @@ DoubtfulPairs FilteredStrips<T>::sweep(MatrixView<T> left, Projection projection
     throw std::invalid_argument("left and right differ in their features");
   }
   struct Scratch {
-    std::vector<float> rows;      // packed coordinates of a block
-    std::vector<float> products;  // kBlockRows x kStrip
+    std::vector<float> rows;          // packed coordinates of a group
+    std::vector<float> offset, rest;  // padded to whole tiles
+    std::uint64_t within[kBlockRows];
+    std::uint64_t doubtful_bits[kBlockRows];
     DoubtfulPairs doubtful;
     std::size_t open = 0;
   };
   std::vector<Scratch> scratch(static_cast<std::size_t>(std::max(threads, 1)));
-  const std::size_t blocks = (left.rows + kBlockRows - 1) / kBlockRows;
-  in_parallel(blocks, threads, [&](std::size_t worker, std::size_t block) {
+  // Few rows are dealt out block by block, so that every thread has some.
+  const std::size_t per_thread = left.rows / (4 * static_cast<std::size_t>(std::max(threads, 1)) * kBlockRows);
+  const std::size_t group_rows = kBlockRows * std::clamp<std::size_t>(per_thread, 1, kGroupBlocks);
+  in_parallel((left.rows + group_rows - 1) / group_rows, threads, [&](std::size_t worker, std::size_t group) {
     Scratch& own = scratch[worker];
-    const std::size_t begin = block * kBlockRows;
-    const std::size_t end = std::min(left.rows, begin + kBlockRows);
-    own.rows.assign(kBlockRows * k, 0.0f);
-    own.products.resize(kBlockRows * kStrip);
-    for (std::size_t i = begin; i < end; ++i) {
-      float* tile = own.rows.data() + (i - begin) / kTile * kTile * k;
+    const std::size_t group_begin = group * group_rows;
+    const std::size_t group_end = std::min(left.rows, group_begin + group_rows);
+    own.rows.assign(group_rows * k, 0.0f);
+    own.offset.assign(group_rows, 0.0f);
+    own.rest.assign(group_rows, 0.0f);
+    std::copy(projection.offset + group_begin, projection.offset + group_end, own.offset.begin());
+    std::copy(projection.rest + group_begin, projection.rest + group_end, own.rest.begin());
+    for (std::size_t i = group_begin; i < group_end; ++i) {
+      float* tile = own.rows.data() + (i - group_begin) / kTile * kTile * k;
       const float* row = projection.coordinates.row(i);
-      for (std::size_t e = 0; e < k; ++e) tile[e * kTile + (i - begin) % kTile] = row[e];
+      for (std::size_t e = 0; e < k; ++e) tile[e * kTile + (i - group_begin) % kTile] = row[e];
     }
-    const std::size_t tiles = (end - begin + kTile - 1) / kTile;
     for (std::size_t word = 0; word < words_; ++word) {
-      std::fill(own.products.begin(), own.products.end(), 0.0f);
-      for (std::size_t panel = 0; panel < kStrip / kPanel; ++panel) {
-        const float* columns = packed_.data() + (word * (kStrip / kPanel) + panel) * kPanel * k;
-        for (std::size_t tile = 0; tile < tiles; ++tile) {
-          kernels_->dot_f32(own.rows.data() + tile * kTile * k, columns, k,
-                            own.products.data() + tile * kTile * kStrip + panel * kPanel);
-        }
-      }
       const std::size_t used = std::min(kStrip, right_.rows - word * kStrip);
       const std::uint64_t valid = used == kStrip ? ~std::uint64_t{0} : (std::uint64_t{1} << used) - 1;
-      for (std::size_t i = begin; i < end; ++i) {
-        const StripOutcome outcome = kernels_->filter_f32(
-            own.products.data() + (i - begin) * kStrip, projection.offset[i], offset_.data() + word * kStrip,
-            projection.rest[i], rest_.data() + word * kStrip, tolerance);
-        const std::uint64_t undecided = outcome.doubtful & valid;
-        own.open += static_cast<std::size_t>(__builtin_popcountll(undecided));
-        bits[i * words_ + word] =
-            (outcome.within & valid) | (undecided == 0 ? 0 : decide(i, word, undecided, own.doubtful));
+      for (std::size_t begin = group_begin; begin < group_end; begin += kBlockRows) {
+        const std::size_t end = std::min(group_end, begin + kBlockRows);
+        std::fill_n(own.within, kBlockRows, 0);
+        std::fill_n(own.doubtful_bits, kBlockRows, 0);
+        for (std::size_t panel = 0; panel < kStrip / kPanel; ++panel) {
+          const std::size_t column = word * kStrip + panel * kPanel;
+          for (std::size_t tile = begin; tile < end; tile += kTile) {
+            const std::size_t place = tile - group_begin;
+            kernels_->filter_f32(own.rows.data() + place * k, packed_.data() + column * k, k,
+                                 {own.offset.data() + place, own.rest.data() + place, tolerance},
+                                 {offset_.data() + column, rest_.data() + column},
+                                 static_cast<unsigned>(panel * kPanel), own.within + (tile - begin),
+                                 own.doubtful_bits + (tile - begin));
+          }
+        }
+        for (std::size_t i = begin; i < end; ++i) {
+          const std::uint64_t undecided = own.doubtful_bits[i - begin] & valid;
+          own.open += static_cast<std::size_t>(__builtin_popcountll(undecided));
+          bits[i * words_ + word] =
+              (own.within[i - begin] & valid) | (undecided == 0 ? 0 : decide(i, word, undecided, own.doubtful));
+        }
       }
     }
   });

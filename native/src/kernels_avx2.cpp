@@ -38,9 +38,9 @@ void dot_i16_avx2(const std::int16_t* left, const std::int16_t* right, std::size
   }
 }
 
-void dot_f32_avx2(const float* left, const float* right, std::size_t count, float* out) {
-  __m256 sums[kTile][2];
-  for (auto& row : sums) row[0] = row[1] = _mm256_setzero_ps();
+// sums[r][half] += sum_k left[k][r] * right[k][half].
+__attribute__((always_inline)) inline void multiply_f32(const float* left, const float* right, std::size_t count,
+                                                        __m256 (&sums)[kTile][2]) {
   for (std::size_t k = 0; k < count; ++k) {
     const __m256 right0 = _mm256_loadu_ps(right);
     const __m256 right1 = _mm256_loadu_ps(right + 8);
@@ -53,6 +53,12 @@ void dot_f32_avx2(const float* left, const float* right, std::size_t count, floa
     left += kTile;
     right += 16;
   }
+}
+
+void dot_f32_avx2(const float* left, const float* right, std::size_t count, float* out) {
+  __m256 sums[kTile][2];
+  for (auto& row : sums) row[0] = row[1] = _mm256_setzero_ps();
+  multiply_f32(left, right, count, sums);
   for (std::size_t r = 0; r < kTile; ++r) {
     float* row = out + r * kStrip;
     _mm256_storeu_ps(row, _mm256_add_ps(_mm256_loadu_ps(row), sums[r][0]));
@@ -92,52 +98,64 @@ std::uint64_t at_most_i32_avx2(const std::int32_t* keys, std::int32_t limit) {
   return ~above;
 }
 
-// Sums of |a - b| over groups of eight bytes (vpsadbw), thirty-two columns at a time.
-bool l1_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, std::size_t groups, std::int32_t limit,
-                std::int32_t* keys) {
-  bool any = false;
-  for (std::size_t half = 0; half < 2; ++half) {
-    __m256i sums[8];
-    for (auto& sum : sums) sum = _mm256_setzero_si256();
-    bool alive = true;
-    for (std::size_t g = 0; g < groups && alive; ++g) {
-      std::int64_t eight;
-      __builtin_memcpy(&eight, left + 8 * g, sizeof eight);
-      const __m256i a = _mm256_set1_epi64x(eight);
-      const std::uint8_t* columns = right + (g * kStrip + half * 32) * 8;
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < 8; ++i) {
-        sums[i] = _mm256_add_epi64(sums[i], _mm256_sad_epu8(a, load(columns + 32 * i)));
+// Sums of |a - b| over groups of eight bytes (vpsadbw), two rows at a time against the sixteen columns of a quarter,
+// whose features stay in the first-level cache from one pair of rows to the next.
+void l1_u8_avx2(const std::uint8_t* left, std::size_t rows, const std::uint8_t* right, std::size_t groups,
+                std::int32_t limit, std::int32_t* keys) {
+  constexpr std::size_t kVectors = kQuarter / 4;
+  const __m256i bound = _mm256_set1_epi64x(limit);
+  for (std::size_t r = 0; r < rows; r += 2) {
+    const std::size_t pair[2] = {r, r + 1 < rows ? r + 1 : r};
+    const std::uint8_t* const row0 = left + pair[0] * groups * 8;
+    const std::uint8_t* const row1 = left + pair[1] * groups * 8;
+    __m256i sums[2][kVectors];
+    for (auto& row : sums) {
+      for (auto& sum : row) sum = _mm256_setzero_si256();
+    }
+    for (std::size_t g = 0; g < groups; ++g) {
+      std::int64_t eight[2];
+      __builtin_memcpy(&eight[0], row0 + 8 * g, 8);
+      __builtin_memcpy(&eight[1], row1 + 8 * g, 8);
+      const __m256i a0 = _mm256_set1_epi64x(eight[0]);
+      const __m256i a1 = _mm256_set1_epi64x(eight[1]);
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < kVectors; ++i) {
+        const __m256i b = load(right + (g * kVectors + i) * 32);
+        sums[0][i] = _mm256_add_epi64(sums[0][i], _mm256_sad_epu8(a0, b));
+        sums[1][i] = _mm256_add_epi64(sums[1][i], _mm256_sad_epu8(a1, b));
       }
       if (g % 8 == 7) {
-        const __m256i bound = _mm256_set1_epi64x(limit);
-        __m256i above = _mm256_cmpgt_epi64(sums[0], bound);
-        for (std::size_t i = 1; i < 8; ++i) above = _mm256_and_si256(above, _mm256_cmpgt_epi64(sums[i], bound));
-        alive = _mm256_movemask_epi8(above) != -1;
+        __m256i above = _mm256_set1_epi64x(-1);
+        for (const auto& row : sums) {
+          for (const auto& sum : row) above = _mm256_and_si256(above, _mm256_cmpgt_epi64(sum, bound));
+        }
+        if (_mm256_movemask_epi8(above) == -1) break;
       }
     }
-    any |= alive;
-    for (std::size_t i = 0; i < 8; ++i) {
-      alignas(32) std::int64_t four[4];
-      store(four, sums[i]);
-      for (std::size_t e = 0; e < 4; ++e) keys[half * 32 + i * 4 + e] = static_cast<std::int32_t>(four[e]);
+    for (std::size_t e = 0; e < 2; ++e) {
+      for (std::size_t i = 0; i < kVectors; i += 2) {
+        // The low halves of eight sums of 64 bits, in order.
+        const __m256 both = _mm256_shuffle_ps(_mm256_castsi256_ps(sums[e][i]), _mm256_castsi256_ps(sums[e][i + 1]),
+                                              _MM_SHUFFLE(2, 0, 2, 0));
+        store(keys + pair[e] * kStrip + i * 4, _mm256_permute4x64_epi64(_mm256_castps_si256(both), 0xD8));
+      }
     }
   }
-  return any;
 }
 
-bool linf_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
-                  std::int32_t* keys) {
+bool linf_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, const std::uint32_t* list, std::size_t count,
+                  std::int32_t limit, std::int32_t* keys) {
   if (limit < 0) return false;
   const __m256i bound = _mm256_set1_epi8(static_cast<char>(limit > 255 ? 255 : limit));
   __m256i worst0 = _mm256_setzero_si256();
   __m256i worst1 = _mm256_setzero_si256();
-  for (std::size_t begin = 0; begin < features; begin += kStep) {
-    const std::size_t end = begin + kStep < features ? begin + kStep : features;
+  for (std::size_t begin = 0; begin < count; begin += kStep) {
+    const std::size_t end = begin + kStep < count ? begin + kStep : count;
     for (std::size_t k = begin; k < end; ++k) {
-      const __m256i a = _mm256_set1_epi8(static_cast<char>(left[k]));
-      const __m256i b0 = load(right + k * kStrip);
-      const __m256i b1 = load(right + k * kStrip + 32);
+      const std::uint8_t* const column = right + list[k] * kStrip;
+      const __m256i a = _mm256_set1_epi8(static_cast<char>(left[list[k]]));
+      const __m256i b0 = load(column);
+      const __m256i b1 = load(column + 32);
       worst0 = _mm256_max_epu8(worst0, _mm256_or_si256(_mm256_subs_epu8(a, b0), _mm256_subs_epu8(b0, a)));
       worst1 = _mm256_max_epu8(worst1, _mm256_or_si256(_mm256_subs_epu8(a, b1), _mm256_subs_epu8(b1, a)));
     }
@@ -256,24 +274,33 @@ double square_f64_avx2(const double* left, const double* right, std::size_t feat
   return rest + ((lanes[0] + lanes[2]) + (lanes[1] + lanes[3]));
 }
 
-StripOutcome filter_f32_avx2(const float* products, float left_offset, const float* right_offset, float left_rest,
-                             const float* right_rest, float tolerance) {
-  const __m256 offset = _mm256_set1_ps(left_offset);
-  const __m256 rest = _mm256_set1_ps(left_rest);
-  const __m256 slack = _mm256_set1_ps(tolerance);
-  const __m256 minus = _mm256_set1_ps(-0.0f);
-  std::uint64_t within = 0;
-  std::uint64_t outside = 0;
-  for (std::size_t c = 0; c < kStrip; c += 8) {
-    const __m256 signal =
-        _mm256_sub_ps(_mm256_loadu_ps(products + c), _mm256_add_ps(offset, _mm256_loadu_ps(right_offset + c)));
-    const __m256 margin = _mm256_add_ps(_mm256_mul_ps(rest, _mm256_loadu_ps(right_rest + c)), slack);
-    const int above = _mm256_movemask_ps(_mm256_cmp_ps(signal, margin, _CMP_GT_OQ));
-    const int below = _mm256_movemask_ps(_mm256_cmp_ps(signal, _mm256_xor_ps(margin, minus), _CMP_LT_OQ));
-    within |= std::uint64_t{static_cast<std::uint8_t>(above)} << c;
-    outside |= std::uint64_t{static_cast<std::uint8_t>(below)} << c;
+void filter_f32_avx2(const float* left, const float* right, std::size_t count, FilterRows rows, FilterColumns columns,
+                     unsigned shift, std::uint64_t* within, std::uint64_t* doubtful) {
+  __m256 sums[kTile][2];
+  for (auto& row : sums) row[0] = row[1] = _mm256_setzero_ps();
+  multiply_f32(left, right, count, sums);
+  const __m256 size = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  const __m256 slack = _mm256_set1_ps(rows.tolerance);
+  const __m256 offsets[2] = {_mm256_loadu_ps(columns.offset), _mm256_loadu_ps(columns.offset + 8)};
+  const __m256 rests[2] = {_mm256_loadu_ps(columns.rest), _mm256_loadu_ps(columns.rest + 8)};
+#pragma GCC unroll 6
+  for (std::size_t r = 0; r < kTile; ++r) {
+    const __m256 offset = _mm256_broadcast_ss(rows.offset + r);
+    const __m256 rest = _mm256_broadcast_ss(rows.rest + r);
+    unsigned above = 0;
+    unsigned near = 0;
+#pragma GCC unroll 2
+    for (unsigned half = 0; half < 2; ++half) {
+      const __m256 signal = _mm256_sub_ps(sums[r][half], _mm256_add_ps(offset, offsets[half]));
+      const __m256 margin = _mm256_fmadd_ps(rest, rests[half], slack);
+      const __m256 is_above = _mm256_cmp_ps(signal, margin, _CMP_GT_OQ);
+      const __m256 is_near = _mm256_cmp_ps(_mm256_and_ps(signal, size), margin, _CMP_NGT_UQ);  // a NaN is near
+      above |= static_cast<unsigned>(_mm256_movemask_ps(is_above)) << (8 * half);
+      near |= static_cast<unsigned>(_mm256_movemask_ps(is_near)) << (8 * half);
+    }
+    within[r] |= std::uint64_t{above} << shift;
+    doubtful[r] |= std::uint64_t{near} << shift;
   }
-  return {within, ~(within | outside)};
 }
 
 }  // namespace

@@ -38,36 +38,38 @@ void squares_i32_plain(std::int32_t* keys, const std::int32_t* right_square, std
   for (std::size_t c = 0; c < kStrip; ++c) keys[c] = (left_square - keys[c]) + (right_square[c] - keys[c]);
 }
 
-bool l1_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::size_t groups, std::int32_t limit,
-                 std::int32_t* keys) {
-  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = 0;
-  for (std::size_t g = 0; g < groups; ++g) {
-    for (std::size_t c = 0; c < kStrip; ++c) {
-      std::int32_t sum = 0;
-      for (std::size_t e = 0; e < 8; ++e) {
-        const std::int32_t difference = std::int32_t{left[g * 8 + e]} - std::int32_t{right[(g * kStrip + c) * 8 + e]};
-        sum += difference < 0 ? -difference : difference;
+void l1_u8_plain(const std::uint8_t* left, std::size_t rows, const std::uint8_t* right, std::size_t groups,
+                 std::int32_t limit, std::int32_t* keys) {
+  for (std::size_t r = 0; r < rows; ++r, left += groups * 8, keys += kStrip) {
+    for (std::size_t c = 0; c < kQuarter; ++c) keys[c] = 0;
+    for (std::size_t g = 0; g < groups; ++g) {
+      for (std::size_t c = 0; c < kQuarter; ++c) {
+        std::int32_t sum = 0;
+        for (std::size_t e = 0; e < 8; ++e) {
+          const std::int32_t difference =
+              std::int32_t{left[g * 8 + e]} - std::int32_t{right[(g * kQuarter + c) * 8 + e]};
+          sum += difference < 0 ? -difference : difference;
+        }
+        keys[c] += sum;
       }
-      keys[c] += sum;
-    }
-    if (g % 4 == 3) {
-      bool any = false;
-      for (std::size_t c = 0; c < kStrip; ++c) any |= keys[c] <= limit;
-      if (!any) return false;
+      if (g % 4 == 3) {
+        bool any = false;
+        for (std::size_t c = 0; c < kQuarter; ++c) any |= keys[c] <= limit;
+        if (!any) break;
+      }
     }
   }
-  return true;
 }
 
-bool linf_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
-                   std::int32_t* keys) {
+bool linf_u8_plain(const std::uint8_t* left, const std::uint8_t* right, const std::uint32_t* list, std::size_t count,
+                   std::int32_t limit, std::int32_t* keys) {
   std::uint8_t worst[kStrip] = {};
-  for (std::size_t begin = 0; begin < features; begin += kStep) {
-    const std::size_t end = begin + kStep < features ? begin + kStep : features;
+  for (std::size_t begin = 0; begin < count; begin += kStep) {
+    const std::size_t end = begin + kStep < count ? begin + kStep : count;
     for (std::size_t k = begin; k < end; ++k) {
       for (std::size_t c = 0; c < kStrip; ++c) {
-        const std::uint8_t a = left[k];
-        const std::uint8_t b = right[k * kStrip + c];
+        const std::uint8_t a = left[list[k]];
+        const std::uint8_t b = right[list[k] * kStrip + c];
         const std::uint8_t difference = static_cast<std::uint8_t>(a > b ? a - b : b - a);
         worst[c] = worst[c] > difference ? worst[c] : difference;
       }
@@ -225,19 +227,20 @@ double square_plain(const T* left, const T* right, std::size_t features) {
   return static_cast<double>(((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])));
 }
 
-StripOutcome filter_f32_plain(const float* products, float left_offset, const float* right_offset, float left_rest,
-                              const float* right_rest, float tolerance) {
-  std::uint8_t within[kStrip];
-  std::uint8_t doubtful[kStrip];
-  for (std::size_t c = 0; c < kStrip; ++c) {
-    const float signal = products[c] - (left_offset + right_offset[c]);
-    const float margin = left_rest * right_rest[c] + tolerance;
-    const bool inside = signal > margin;
-    const bool outside = signal < -margin;  // a NaN is neither, and so is doubtful
-    within[c] = inside;
-    doubtful[c] = !inside & !outside;
+void filter_f32_plain(const float* left, const float* right, std::size_t count, FilterRows rows,
+                      FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* doubtful) {
+  float products[kTile * kStrip] = {};
+  dot_plain<float, float, 16, 1>(left, right, count, products);
+  for (std::size_t r = 0; r < kTile; ++r) {
+    for (std::size_t c = 0; c < 16; ++c) {
+      const float signal = products[r * kStrip + c] - (rows.offset[r] + columns.offset[c]);
+      const float margin = rows.rest[r] * columns.rest[c] + rows.tolerance;
+      const bool inside = signal > margin;
+      const bool outside = signal < -margin;  // a NaN is neither, and so is doubtful
+      within[r] |= std::uint64_t{inside} << (shift + c);
+      doubtful[r] |= static_cast<std::uint64_t>(!inside & !outside) << (shift + c);
+    }
   }
-  return {gather_bits(within), gather_bits(doubtful)};
 }
 
 std::uint64_t at_most_u8_plain(const std::uint8_t* bytes, std::uint8_t limit) {

@@ -24,7 +24,7 @@ struct Projection {
 
 // Coordinates of (scale * row - centre) along the columns of `basis` (features x dimensions), in single precision:
 // coordinates[i * dimensions + e]. The entries are rounded to float before; squares[i] is the squared length of the
-// rounded row, summed in double precision.
+// rounded row, summed in double precision. Rows of int16 are taken as they are, and their squared lengths are exact.
 template <class T>
 void project(MatrixView<T> rows, const double* centre, double scale, MatrixView<float> basis, int threads,
              float* coordinates, double* squares, bool portable);

@@ -11,6 +11,7 @@ namespace lossfloor {
 
 constexpr std::size_t kStrip = 64;  // right-hand examples a strip, bits a word
 constexpr std::size_t kTile = 6;    // left-hand examples a tile of the product kernels
+constexpr std::size_t kQuarter = kStrip / 4;
 
 // How the differences of single features make a distance.
 enum class Metric { l1, l2, linf, lp };
@@ -27,6 +28,17 @@ struct StripOutcome {
   std::uint64_t doubtful;
 };
 
+// What the projection filter knows of the rows of a tile and of the columns of a panel.
+struct FilterRows {
+  const float* offset;
+  const float* rest;
+  float tolerance;
+};
+struct FilterColumns {
+  const float* offset;
+  const float* rest;
+};
+
 struct Kernels {
   const char* name;
 
@@ -39,13 +51,15 @@ struct Kernels {
   // keys[c] = left_square + right_square[c] - 2 keys[c]: from products to squared distances.
   void (*squares_i32)(std::int32_t* keys, const std::int32_t* right_square, std::int32_t left_square);
 
+  // keys[r * kStrip + c] = l1 distance of each of some rows to each column of a quarter of a strip, right[group][c][8]
+  // and left[row][group][8] in groups of eight features. Keys above `limit` may be any numbers above it.
+  void (*l1_u8)(const std::uint8_t* left, std::size_t rows, const std::uint8_t* right, std::size_t groups,
+                std::int32_t limit, std::int32_t* keys);
   // keys[c] = distance of one example to each of a strip; a strip of which every key is above `limit` may be
   // abandoned: then all its keys are some number above `limit`, and false is returned.
-  // u8: right[group][c][8] in groups of eight features for l1, right[feature][c] for linf.
-  bool (*l1_u8)(const std::uint8_t* left, const std::uint8_t* right, std::size_t groups, std::int32_t limit,
-                std::int32_t* keys);
-  bool (*linf_u8)(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
-                  std::int32_t* keys);
+  // right[feature][c], and only the features listed count.
+  bool (*linf_u8)(const std::uint8_t* left, const std::uint8_t* right, const std::uint32_t* list, std::size_t count,
+                  std::int32_t limit, std::int32_t* keys);
   // right[feature][c]; the keys of lp are sums of p-th powers.
   bool (*l1_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
   bool (*linf_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
@@ -74,10 +88,11 @@ struct Kernels {
   // Squared distance of two rows, summed in double precision.
   double (*square_f32)(const float* left, const float* right, std::size_t features);
   double (*square_f64)(const double* left, const double* right, std::size_t features);
-  // The projection filter: with s = products[c] - (left_offset + right_offset[c]) and
-  // m = left_rest * right_rest[c] + tolerance, `within` where s > m, `doubtful` where |s| <= m.
-  StripOutcome (*filter_f32)(const float* products, float left_offset, const float* right_offset, float left_rest,
-                             const float* right_rest, float tolerance);
+  // The projection filter for the rows of a tile and the columns of a panel: with p = sum_k left[k][r] * right[k][c],
+  // s = p - (left_offset[r] + right_offset[c]) and m = left_rest[r] * right_rest[c] + tolerance, bit `shift` + c of
+  // within[r] is set where s > m, that of doubtful[r] where |s| <= m.
+  void (*filter_f32)(const float* left, const float* right, std::size_t count, FilterRows rows, FilterColumns columns,
+                     unsigned shift, std::uint64_t* within, std::uint64_t* doubtful);
   // Bits of the bytes that are at most `limit`.
   std::uint64_t (*at_most_u8)(const std::uint8_t* bytes, std::uint8_t limit);
   // How many bits are set in some words; and the same word by word, added to `counts`.

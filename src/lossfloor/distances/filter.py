@@ -39,8 +39,8 @@ _SAMPLE = 192
 #: Dimensions to choose from; the basis is made for the last.
 DIMENSIONS = (16, 32, 48, 64)
 #: Costs of a pair in products of the dense kernel: the comparison of the filter, and a feature of an open pair.
-_COST_OF_COMPARISON = 42.0
-_COST_OF_FEATURE = {np.dtype(np.int16): 2.5, np.dtype(np.float32): 4.0, np.dtype(np.float64): 5.0}
+_COST_OF_COMPARISON = 18.0
+_COST_OF_FEATURE = {np.dtype(np.int16): 1.6, np.dtype(np.float32): 4.0, np.dtype(np.float64): 5.0}
 
 FloatArray = npt.NDArray[np.float64]
 SingleArray = npt.NDArray[np.float32]
