@@ -14,15 +14,19 @@ The same holds in the small, where it tells more of an attack:
 
 from __future__ import annotations
 
+import csv
 import functools
 import html
+import io
 import math
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lossfloor._files import write_whole
 from lossfloor._validation import as_labels, must, one_of
 from lossfloor.adversaries import NormBall, from_config
 from lossfloor.exceptions import MissingDependencyError, WeakAttackWarning
@@ -169,6 +173,23 @@ class Audit:
 
     # To look at.
 
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what there is to know of each example, by name, shape (n,) each; see `to_frame`."""
+        certificate = self.floor.certificate
+        return {
+            "label": certificate.classes[certificate.codes.astype(np.intp)],
+            "weight": self._weight,
+            "loss": self.loss,
+            "unavoidable": self.unavoidable_per_example,
+            "gap": self.gap_per_example,
+            "probability": self.probability,
+            "correct_probability": self.floor.correct_probability,
+            "wrong": self.wrong,
+            "lost_without_need": self.lost_without_need,
+            "won_impossibly": self.won_impossibly,
+            "in_failed_block": self.in_failed_block,
+        }
+
     def to_frame(self) -> pd.DataFrame:
         """Return a table with a row for each example.
 
@@ -187,22 +208,16 @@ class Audit:
             import pandas as pd
         except ImportError:
             raise MissingDependencyError("to_frame needs pandas: pip install 'lossfloor[frames]'") from None
-        certificate = self.floor.certificate
-        return pd.DataFrame(
-            {
-                "label": certificate.classes[certificate.codes.astype(np.intp)],
-                "weight": self._weight,
-                "loss": self.loss,
-                "unavoidable": self.unavoidable_per_example,
-                "gap": self.gap_per_example,
-                "probability": self.probability,
-                "correct_probability": self.floor.correct_probability,
-                "wrong": self.wrong,
-                "lost_without_need": self.lost_without_need,
-                "won_impossibly": self.won_impossibly,
-                "in_failed_block": self.in_failed_block,
-            }
-        )
+        return pd.DataFrame(self.columns())
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write `columns` as a table with a row for each example (written whole or not at all)."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        columns = self.columns()
+        table.writerow(columns)
+        table.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+        write_whole(path, lambda stream: stream.write(text.getvalue().encode()))
 
     def summary(self) -> dict[str, Any]:
         """Return the main results as JSON can hold them; an infinite loss is None."""
@@ -400,6 +415,7 @@ def _attacked(
     if not np.array_equal(classes, floor.classes) or not np.array_equal(codes, floor.certificate.codes):
         raise ValueError(must("y", "the labels of the floor, in their order", "others"))
     unit = ball.unit
+    device = tr.as_device(device)
     inputs = tr.as_inputs(X, unit=unit).to(device)
     labels = torch.from_numpy(codes.astype(np.int64)).to(device)
     threat = tr.Threat("linf" if ball.order is None else "l2", float(ball.eps[0]))

@@ -107,6 +107,7 @@ _STAGES = {
     "blocks": "solving",
     "pairs": "measuring distances",
     "budgets": "solving each eps",
+    "attack": "attacking",
 }
 
 

@@ -54,6 +54,8 @@ class Method:
         Of the loss.
     average : float, default 0
         As for `lossfloor.training.Settings`.
+    warmup : float, default 0.25
+        Share of the training over which eps rises from zero.
     beyond : bool, default False
         Whether the paper does not have it.
     """
@@ -63,21 +65,23 @@ class Method:
     loss: str = "madry"
     options: dict[str, float] = dataclasses.field(default_factory=dict)
     average: float = 0.0
+    warmup: float = 0.25
     beyond: bool = False
 
 
 METHODS: dict[str, Method] = {
     "hard": Method("hard labels"),
-    "clipped-0.6": Method("soft labels, at least 0.6", 0.6),
-    "optimal": Method("optimal soft labels", 0.0),
-    "average": Method("hard labels, averaged weights", average=0.999, beyond=True),
-    "clipped-0.8": Method("soft labels, at least 0.8", 0.8),
     "clipped-paper": Method("soft labels, the paper's rule", "paper"),
+    "average": Method("hard labels, averaged weights", average=0.999, beyond=True),
+    "optimal": Method("optimal soft labels", 0.0),
     "trades-1": Method("TRADES, beta 1", loss="trades", options={"beta": 1.0}),
-    "trades-6": Method("TRADES, beta 6", loss="trades", options={"beta": 6.0}),
-    "interval": Method("distillation from the optimal classifier", loss="interval", beyond=True),
     "capped": Method("hard labels, no pull below the floor", 0.0, loss="capped", beyond=True),
+    "clipped-0.6": Method("soft labels, at least 0.6", 0.6),
+    "slow": Method("hard labels, eps rises over two thirds", warmup=2 / 3, beyond=True),
+    "interval": Method("distillation from the optimal classifier", loss="interval", beyond=True),
     "points": Method("hard labels, with the optimal attack's points", loss="points", beyond=True),
+    "trades-6": Method("TRADES, beta 6", loss="trades", options={"beta": 6.0}),
+    "clipped-0.8": Method("soft labels, at least 0.8", 0.8),
     "annealed": Method("labels from hard to soft (0.6)", 0.0, loss="annealed", beyond=True),
 }
 
@@ -246,7 +250,7 @@ def _made(
     shape = list(x.shape[1:])
     model = tr.build(run.model, shape, seed=run.seed)
     threat = tr.Threat("l2", float(as_fraction("eps", run.eps)))
-    settings = tr.Settings(epochs=run.epochs, seed=run.seed, average=method.average)
+    settings = tr.Settings(epochs=run.epochs, seed=run.seed, average=method.average, warmup=method.warmup * run.epochs)
     seconds = {}
     with _one_thread(device):
         began = time.perf_counter()

@@ -22,7 +22,7 @@ except ImportError:
 from lossfloor.training.architectures import ARCHITECTURES, MLP, ResNet18, StridedCNN, WideResNet, build
 from lossfloor.training.attacks import Threat, WorstCase, losses_at, perturb, worst_case
 from lossfloor.training.checkpoints import load_model
-from lossfloor.training.data import SoftLabelDataset, as_inputs
+from lossfloor.training.data import SoftLabelDataset, as_device, as_inputs
 from lossfloor.training.loop import History, Settings, fit
 from lossfloor.training.losses import RobustLoss, adversarial_training, soft_cross_entropy, trades
 from lossfloor.training.targets import paper_rule
@@ -40,6 +40,7 @@ __all__ = [
     "WideResNet",
     "WorstCase",
     "adversarial_training",
+    "as_device",
     "as_inputs",
     "build",
     "fit",

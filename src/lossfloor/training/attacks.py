@@ -32,6 +32,9 @@ from lossfloor.exceptions import MissingDependencyError
 
 NORMS = ("l2", "linf")
 
+#: Steps from below towards the nearest point of ball and cube.
+_PROJECTIONS = 1
+
 #: Called as work goes on: name of the stage, how much is done, how much there is.
 Progress = Callable[[str, int, int], None]
 
@@ -81,8 +84,9 @@ class Threat:
     def project(self, x: Tensor, z: Tensor) -> Tensor:
         """Bring points into the ball around x and into [0, 1].
 
-        For l2, points are cut off at [0, 1] and then drawn towards x until they are in the ball.  The result is in both
-        sets, since x is; it need not be the nearest such point, but it uses more of eps than cutting off last.
+        For l2, the nearest point of both sets is ``clip(x + s (z - x))`` with the s at which its distance from x is
+        eps.  A step from below comes close to that s (since x is in [0, 1], the
+        distance grows no faster than s); attacks gain nothing from more.
 
         Parameters
         ----------
@@ -97,10 +101,16 @@ class Threat:
         if self.norm == "linf":
             near: Tensor = torch.minimum(torch.maximum(z, x - radius), x + radius)
             return near.clamp(0.0, 1.0)
-        change = z.clamp(0.0, 1.0) - x
-        length = _lengths(change)
-        share = (radius / length.clamp_min(torch.finfo(x.dtype).tiny)).clamp(max=1.0)
-        inside: Tensor = (x + change * share).clamp(0.0, 1.0)
+        tiny = torch.finfo(x.dtype).tiny
+        whole = z - x
+        share = (radius / _lengths(whole).clamp_min(tiny)).clamp(max=1.0)
+        change = (x + whole * share).clamp(0.0, 1.0) - x
+        for _ in range(_PROJECTIONS):
+            share = (share * (radius / _lengths(change).clamp_min(tiny))).clamp(max=1.0)
+            change = (x + whole * share).clamp(0.0, 1.0) - x
+        # Rounding may have gone too far; what is drawn towards x stays in [0, 1].
+        safe = (radius / _lengths(change).clamp_min(tiny)).clamp(max=1.0)
+        inside: Tensor = (x + change * safe).clamp(0.0, 1.0)
         return inside
 
     def start(self, x: Tensor, generator: torch.Generator) -> Tensor:

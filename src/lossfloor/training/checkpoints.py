@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,20 @@ from lossfloor._validation import must
 from lossfloor.training.architectures import build
 
 FORMAT = "lossfloor-training-1"
+
+#: What PyTorch raises at files that hold something else, or are damaged.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
 
 
 def save(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
@@ -43,8 +58,12 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
 def load_tensors(path: str | os.PathLike[str]) -> Any:
     """Read a file of `torch.save` without running code from it."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other protocols of pickle, which are refused all the same
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except _DAMAGE as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(must("path", "a file of tensors", f"{os.fspath(path)} ({first})")) from None
 

@@ -59,6 +59,28 @@ def as_inputs(X: Any, *, unit: Any = 1) -> Tensor:
     return x
 
 
+def as_device(name: Any) -> torch.device:
+    """Return a device that PyTorch can use here.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+
+    Examples
+    --------
+    >>> as_device("cpu")
+    device(type='cpu')
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ValueError(must("device", "one that PyTorch can use here", name) + f" ({first})") from None
+    return device
+
+
 class SoftLabelDataset(Dataset[tuple[Tensor, Tensor, Tensor, int]]):
     """A map-style data set of ``(x, label, soft label, index)``, for `torch.utils.data.DataLoader` or `fit`.
 

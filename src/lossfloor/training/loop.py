@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lossfloor._files import write_whole
 from lossfloor._validation import must, one_of
 from lossfloor.training import checkpoints
-from lossfloor.training.data import SoftLabelDataset
+from lossfloor.training.data import SoftLabelDataset, as_device
 from lossfloor.training.losses import RobustLoss
 
 #: Called as work goes on: name of the stage, how much is done, how much there is.
@@ -120,7 +120,7 @@ def fit(
     Raises
     ------
     ValueError
-        If the checkpoint is of another run, or the loss is not finite.
+        If the checkpoint is of another run, the loss is not finite, or the device cannot be used.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def fit(
     [1, 2]
     """
     settings = settings or Settings()
-    device = torch.device(device)
+    device = as_device(device)
     model.to(device)
     optimiser = _optimiser(model, settings)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()}
