@@ -403,13 +403,13 @@ def _attacked(
     seed: int,
     progress: Callable[[str, int, int], None] | None,
 ) -> Audit:
+    import lossfloor.training as tr  # says which extra is missing, so it goes before torch itself
+
     steps, restarts, apgd = STRENGTHS[one_of("attack", attack, tuple(STRENGTHS))]
     ball = _ball(floor)
     if X is None or y is None:
         raise ValueError(must("X", "given together with y, to attack the model on it", X if X is None else y))
     import torch
-
-    import lossfloor.training as tr  # says which extra is missing, so it goes first
 
     classes, codes = as_labels("y", y, floor.n_examples)
     if not np.array_equal(classes, floor.classes) or not np.array_equal(codes, floor.certificate.codes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -152,11 +153,11 @@ def _numbers(flag: str, path: Path) -> np.ndarray[Any, Any]:
 
     from lossfloor._validation import must
 
+    if zipfile.is_zipfile(path):
+        raise ValueError(must(flag, "a file of numbers (.npy)", f"{path} (an archive)"))
     try:
         # Mapped, so that a header which lies about its size takes no memory.
         mapped: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(mapped, np.ndarray):
-            raise ValueError("an archive")
     except (ValueError, EOFError) as error:
         raise ValueError(must(flag, "a file of numbers (.npy)", f"{path} ({error})")) from None
     return mapped

@@ -190,7 +190,7 @@ def fig4(
         ]
         for cell in figure.cells
     ]
-    out.print_table(["eps", "net", "training", "runs", "train", "test", "floor", "0-1 train"], rows)
+    out.print_table(["eps", "net", "training", "runs", "train", "test", "floor", "0-1"], rows)
 
 
 @app.command(
@@ -230,7 +230,7 @@ def table1(
         ["eps", "net", "training", "runs", "train", "test"],
         [
             [
-                *(row["eps"], row["model"], row["words"], str(row["seeds"] or "-")),
+                *(row["eps"], row["model"], row["method"], str(row["seeds"] or "-")),
                 *(_show(row["train"], row["train_half"]), _show(row["test"], row["test_half"])),
             ]
             for row in rows
@@ -287,4 +287,4 @@ def _show(value: float | None, half: float | None = None) -> str:
     """Print a loss, with half the length of its interval if there is one."""
     if value is None:
         return "-"
-    return f"{value:.4f}" if half is None else f"{value:.4f} +-{half:.4f}"
+    return f"{value:.4f}" if half is None else f"{value:.4f} ±{half:.3f}"
