@@ -73,6 +73,7 @@ format: $(TOOLS)
 	$(BIN)/ruff format .
 
 bench: $(LINKED)
+	$(PIP) install -r requirements/bench.txt
 	$(BIN)/python benchmarks/run.py
 
 clean:
