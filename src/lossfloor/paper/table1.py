@@ -21,12 +21,12 @@ def table1(figure: Figure4) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        With the keys model ("" for the floor, "resnet18, published" for the paper), method, eps, train, train_half,
-        test, test_half (None where there is none) and seeds.
+        With the keys model ("floor", "paper, resnet18" and "paper, floor" beside the networks), method, words, eps,
+        train, train_half, test, test_half (None where there is none) and seeds.
     """
     rows = [
         _row(
-            "floor, published" if line["method"] == "floor" else "resnet18, published",
+            "paper, floor" if line["method"] == "floor" else "paper, resnet18",
             line["method"],
             line["eps"],
             train=line["train"],

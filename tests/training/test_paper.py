@@ -124,9 +124,9 @@ def test_table_1_has_the_published_numbers_beside_ours() -> None:
     ours = [row for row in rows if row["model"] == "mlp"]
     assert [(row["eps"], row["train"], row["test"]) for row in ours] == [("4.6", 0.45, 0.46)]
     paper = {(row["model"], row["method"], row["eps"]): row["train"] for row in rows}
-    assert paper["resnet18, published", "hard", "4.6"] == 0.349
-    assert paper["resnet18, published", "clipped-paper", "5.0"] == 0.419
-    assert paper["floor, published", "floor", "4.6"] == 0.305
+    assert paper["paper, resnet18", "hard", "4.6"] == 0.349
+    assert paper["paper, resnet18", "clipped-paper", "5.0"] == 0.419
+    assert paper["paper, floor", "floor", "4.6"] == 0.305
     assert paper["floor", "floor", "4.6"] == 0.3
     assert {line["method"] for line in published()["rows"]} - {"floor"} <= set(robust_runs.METHODS)
 
@@ -150,7 +150,7 @@ def test_the_commands_show_what_is_there(tmp_path: Path, monkeypatch: pytest.Mon
     assert f"0.4500 ±{half:.3f}" in text
     table = runner.invoke(app, ["paper", "table1", "--results", "runs", "--limit-minutes", "0"])
     assert table.exit_code == 0, table.output
-    assert "resnet18, published" in table.stdout
+    assert "paper, resnet18" in table.stdout
     nothing = runner.invoke(app, ["paper", "table1", "--results", "none", "--limit-minutes", "0"])
     assert nothing.exit_code == 2
     assert "at least one finished run" in nothing.stderr
