@@ -56,6 +56,9 @@ class Method:
         As for `lossfloor.training.Settings`.
     warmup : float, default 0.25
         Share of the training over which eps rises from zero.
+    batch_size : int, default 100
+    longer : float, default 1
+        How many times the epochs of the others it takes.
     beyond : bool, default False
         Whether the paper does not have it.
     """
@@ -66,6 +69,8 @@ class Method:
     options: dict[str, float] = dataclasses.field(default_factory=dict)
     average: float = 0.0
     warmup: float = 0.25
+    batch_size: int = 100
+    longer: float = 1.0
     beyond: bool = False
 
 
@@ -73,6 +78,8 @@ METHODS: dict[str, Method] = {
     "hard": Method("hard labels"),
     "clipped-paper": Method("soft labels, the paper's rule", "paper"),
     "average": Method("hard labels, averaged weights", average=0.999, beyond=True),
+    "small-batches": Method("hard labels, batches of 25", batch_size=25, beyond=True),
+    "more-epochs": Method("hard labels, 5 steps, 22 epochs for 12", options={"steps": 5}, longer=11 / 6, beyond=True),
     "optimal": Method("optimal soft labels", 0.0),
     "trades-1": Method("TRADES, beta 1", loss="trades", options={"beta": 1.0}),
     "capped": Method("hard labels, no pull below the floor", 0.0, loss="capped", beyond=True),
@@ -250,7 +257,14 @@ def _made(
     shape = list(x.shape[1:])
     model = tr.build(run.model, shape, seed=run.seed)
     threat = tr.Threat("l2", float(as_fraction("eps", run.eps)))
-    settings = tr.Settings(epochs=run.epochs, seed=run.seed, average=method.average, warmup=method.warmup * run.epochs)
+    epochs = round(method.longer * run.epochs)
+    settings = tr.Settings(
+        epochs=epochs,
+        batch_size=method.batch_size,
+        warmup=method.warmup * epochs,
+        average=method.average,
+        seed=run.seed,
+    )
     seconds = {}
     with _one_thread(device):
         began = time.perf_counter()
