@@ -8,28 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import fashion, in_fresh_process, seconds_of
+from common import enlarged, fashion, in_fresh_process, seconds_of
 from solvers import _graph, _ours
 
 import lossfloor as lf
+from lossfloor.conflicts import build
 
-SIZES = (250, 500, 1000, 2000, 4000, 6000)
+SIZES = (250, 500, 1000, 2000, 4000, 6000, 12_500, 25_000, 50_000)
 BUDGETS = ("3.0", "3.5", "4.0", "4.5", "5.0", "5.5", "6.0", "6.5", "7.0")
 
 
 def rows(runs: int = 3) -> Iterator[dict[str, Any]]:
     for n in SIZES:
-        X, y, unit = fashion(n)
-        seconds = [seconds_of(lambda X=X, y=y, unit=unit: lf.floor(X, y, lf.L2("5.0", unit)))[0] for _ in range(runs)]
-        graph, _ = _graph(n, "5.0")
-        solving = [seconds_of(lambda graph=graph: _ours(graph))[0] for _ in range(runs)]
+        own_runs = runs if n <= 6000 else 1
+        X, y, unit = fashion(n) if n <= 6000 else enlarged(n)
+        adversary = lf.L2("5.0", unit)
+        seconds = [
+            seconds_of(lambda X=X, y=y, adversary=adversary: lf.floor(X, y, adversary))[0] for _ in range(own_runs)
+        ]
+        graph = build(adversary, adversary.as_data(X, len(y)), np.searchsorted([3, 7], y))
+        solving = [seconds_of(lambda graph=graph: _ours(graph))[0] for _ in range(own_runs)]
         yield {
             "what": "growth with n",
             "n": n,
             "eps": "5.0",
             "seconds": statistics.median(seconds),
             "solve_seconds": statistics.median(solving),
-            "runs": runs,
+            "runs": own_runs,
         }
     for eps in BUDGETS:
         graph, _ = _graph(2000, eps)
@@ -48,7 +53,9 @@ def rows(runs: int = 3) -> Iterator[dict[str, Any]]:
         }
 
 
-def cvxopt(limit: float, sizes: tuple[int, ...] = (100, 200, 400, 800)) -> Iterator[dict[str, Any]]:
+def cvxopt(
+    limit: float, sizes: tuple[int, ...] = (100, 200, 400, 800, 1200, 1600, 2000, 3000)
+) -> Iterator[dict[str, Any]]:
     """CVXOPT in a process of its own, stopped at `limit` seconds; larger sizes are not tried once one was stopped."""
     import subprocess
 

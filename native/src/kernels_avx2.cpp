@@ -143,17 +143,17 @@ void l1_u8_avx2(const std::uint8_t* left, std::size_t rows, const std::uint8_t* 
   }
 }
 
-bool linf_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, const std::uint32_t* list, std::size_t count,
-                  std::int32_t limit, std::int32_t* keys) {
+bool linf_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
+                  std::int32_t* keys) {
   if (limit < 0) return false;
   const __m256i bound = _mm256_set1_epi8(static_cast<char>(limit > 255 ? 255 : limit));
   __m256i worst0 = _mm256_setzero_si256();
   __m256i worst1 = _mm256_setzero_si256();
-  for (std::size_t begin = 0; begin < count; begin += kStep) {
-    const std::size_t end = begin + kStep < count ? begin + kStep : count;
+  for (std::size_t begin = 0; begin < features; begin += kStep) {
+    const std::size_t end = begin + kStep < features ? begin + kStep : features;
     for (std::size_t k = begin; k < end; ++k) {
-      const std::uint8_t* const column = right + list[k] * kStrip;
-      const __m256i a = _mm256_set1_epi8(static_cast<char>(left[list[k]]));
+      const std::uint8_t* const column = right + k * kStrip;
+      const __m256i a = _mm256_set1_epi8(static_cast<char>(left[k]));
       const __m256i b0 = load(column);
       const __m256i b1 = load(column + 32);
       worst0 = _mm256_max_epu8(worst0, _mm256_or_si256(_mm256_subs_epu8(a, b0), _mm256_subs_epu8(b0, a)));

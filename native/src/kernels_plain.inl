@@ -12,7 +12,7 @@
 namespace lossfloor {
 namespace {
 
-constexpr std::size_t kStep = 16;  // features between two looks at whether a strip can be abandoned
+constexpr std::size_t kStep = 8;  // features between two looks at whether a strip can be abandoned
 constexpr double kInfinity = __builtin_huge_val();
 
 template <class T, class Sum, std::size_t kColumns, std::size_t kDepth>
@@ -61,15 +61,15 @@ void l1_u8_plain(const std::uint8_t* left, std::size_t rows, const std::uint8_t*
   }
 }
 
-bool linf_u8_plain(const std::uint8_t* left, const std::uint8_t* right, const std::uint32_t* list, std::size_t count,
-                   std::int32_t limit, std::int32_t* keys) {
+bool linf_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
+                   std::int32_t* keys) {
   std::uint8_t worst[kStrip] = {};
-  for (std::size_t begin = 0; begin < count; begin += kStep) {
-    const std::size_t end = begin + kStep < count ? begin + kStep : count;
+  for (std::size_t begin = 0; begin < features; begin += kStep) {
+    const std::size_t end = begin + kStep < features ? begin + kStep : features;
     for (std::size_t k = begin; k < end; ++k) {
       for (std::size_t c = 0; c < kStrip; ++c) {
-        const std::uint8_t a = left[list[k]];
-        const std::uint8_t b = right[list[k] * kStrip + c];
+        const std::uint8_t a = left[k];
+        const std::uint8_t b = right[k * kStrip + c];
         const std::uint8_t difference = static_cast<std::uint8_t>(a > b ? a - b : b - a);
         worst[c] = worst[c] > difference ? worst[c] : difference;
       }

@@ -51,7 +51,6 @@ struct Strips<T>::Layout {
   std::vector<T> packed;
   std::vector<double> squares;             // l2, floats: |b|^2
   std::vector<std::int32_t> squares_i32;   // l2, int16: |b|^2
-  std::vector<T> lowest, highest;          // uint8: the range of each feature
 
   Layout(Metric metric_, double p_, MatrixView<T> right, bool portable)
       : metric(metric_), p(p_), count(right.rows), features(right.columns), words(words_for(right.rows)),
@@ -81,17 +80,6 @@ struct Strips<T>::Layout {
           for (std::size_t k = 0; k < features; ++k) quarter[(k / 8 * kQuarter + j % kQuarter) * 8 + k % 8] = row[k];
         } else {
           for (std::size_t k = 0; k < features; ++k) strip[k * kStrip + c] = row[k];
-        }
-      }
-      if constexpr (std::is_same_v<T, std::uint8_t>) {
-        lowest.assign(features, 255);
-        highest.assign(features, 0);
-        for (std::size_t j = 0; j < count; ++j) {
-          const T* row = right.row(j);
-          for (std::size_t k = 0; k < features; ++k) {
-            lowest[k] = std::min(lowest[k], row[k]);
-            highest[k] = std::max(highest[k], row[k]);
-          }
         }
       }
     }
@@ -144,9 +132,9 @@ struct Strips<T>::Layout {
   };
 
   // Calls consume(row, word, keys, scale, alive, scratch) for every row of the block and every strip. A strip that
-  // is not alive has all its keys above `limit`; keys of at most `limit` may be too small if only `comparing` with it.
+  // is not alive has all its keys above `limit`.
   template <class Consume>
-  void block(MatrixView<T> left, std::size_t begin, Key<T> limit, bool comparing, Scratch& scratch,
+  void block(MatrixView<T> left, std::size_t begin, Key<T> limit, Scratch& scratch,
              const Consume& consume) const {
     const std::size_t end = std::min(left.rows, begin + kBlockRows);
     scratch.keys.resize(kBlockRows * kStrip);
@@ -154,19 +142,22 @@ struct Strips<T>::Layout {
     if constexpr (std::is_same_v<T, std::uint8_t>) {
       if (metric == Metric::l1) {
         sums_u8(left, begin, end, limit, scratch, consume);
-      } else {
-        maxima_u8(left, begin, end, limit, comparing, scratch, consume);
+        return;
       }
     } else {
       if (metric == Metric::l2) {
         products(left, begin, end, scratch, consume);
         return;
       }
-      if constexpr (!std::is_same_v<T, std::int16_t>) {
-        for (std::size_t i = begin; i < end; ++i) {
-          for (std::size_t word = 0; word < words; ++word) {
-            Key<T>* keys = scratch.keys.data();
-            const bool alive = fold(left.row(i), packed.data() + word * kStrip * padded, limit, keys);
+    }
+    if constexpr (!std::is_same_v<T, std::int16_t>) {
+      for (std::size_t i = begin; i < end; ++i) {
+        for (std::size_t word = 0; word < words; ++word) {
+          Key<T>* keys = scratch.keys.data();
+          const bool alive = fold(left.row(i), packed.data() + word * kStrip * padded, limit, keys);
+          if constexpr (kExact<T>) {
+            consume(i, word, keys, nullptr, alive, scratch);
+          } else {
             consume(i, word, keys, keys, alive, scratch);
           }
         }
@@ -175,7 +166,9 @@ struct Strips<T>::Layout {
   }
 
   bool fold(const T* row, const T* strip, Key<T> limit, Key<T>* keys) const {
-    if constexpr (std::is_same_v<T, float>) {
+    if constexpr (std::is_same_v<T, std::uint8_t>) {
+      return kernels->linf_u8(row, strip, features, limit, keys);
+    } else if constexpr (std::is_same_v<T, float>) {
       return metric == Metric::l1 ? kernels->l1_f32(row, strip, features, limit, keys)
                                   : kernels->linf_f32(row, strip, features, limit, keys);
     } else if constexpr (std::is_same_v<T, double>) {
@@ -183,7 +176,7 @@ struct Strips<T>::Layout {
       if (metric == Metric::linf) return kernels->linf_f64(row, strip, features, limit, keys);
       return kernels->lp_f64(row, strip, features, p, limit, keys);
     } else {
-      throw std::logic_error("integers have kernels of their own");
+      throw std::logic_error("int16 is for l2");
     }
   }
 
@@ -201,28 +194,6 @@ struct Strips<T>::Layout {
       }
       for (std::size_t i = begin; i < end; ++i) {
         consume(i, word, scratch.keys.data() + (i - begin) * kStrip, nullptr, true, scratch);
-      }
-    }
-  }
-
-  template <class Consume>
-  void maxima_u8(MatrixView<T> left, std::size_t begin, std::size_t end, std::int32_t limit, bool comparing,
-                 Scratch& scratch, const Consume& consume) const {
-    std::vector<std::uint32_t> list(features);
-    for (std::size_t i = begin; i < end; ++i) {
-      const T* row = left.row(i);
-      std::size_t listed = 0;
-      for (std::size_t k = 0; k < features; ++k) {
-        // Some features can decide nothing, whatever the other example is.
-        const std::int32_t farthest = std::max(row[k] - lowest[k], highest[k] - row[k]);
-        list[listed] = static_cast<std::uint32_t>(k);
-        listed += !comparing || farthest > limit;
-      }
-      for (std::size_t word = 0; word < words; ++word) {
-        std::int32_t* keys = scratch.keys.data();
-        const bool alive =
-            kernels->linf_u8(row, packed.data() + word * kStrip * padded, list.data(), listed, limit, keys);
-        consume(i, word, keys, nullptr, alive, scratch);
       }
     }
   }
@@ -278,12 +249,12 @@ struct Strips<T>::Layout {
   }
 
   template <class Consume>
-  DoubtfulPairs sweep(MatrixView<T> left, Key<T> limit, bool comparing, int threads, const Consume& consume) const {
+  DoubtfulPairs sweep(MatrixView<T> left, Key<T> limit, int threads, const Consume& consume) const {
     if (left.columns != features) throw std::invalid_argument("left and right differ in their features");
     const std::size_t blocks = (left.rows + kBlockRows - 1) / kBlockRows;
     std::vector<Scratch> scratch(static_cast<std::size_t>(std::max(threads, 1)));
     in_parallel(blocks, threads, [&](std::size_t worker, std::size_t block_index) {
-      block(left, block_index * kBlockRows, limit, comparing, scratch[worker], consume);
+      block(left, block_index * kBlockRows, limit, scratch[worker], consume);
     });
     DoubtfulPairs all;
     for (auto& part : scratch) all.insert(all.end(), part.doubtful.begin(), part.doubtful.end());
@@ -351,7 +322,7 @@ void Strips<T>::within(MatrixView<T> left, std::int64_t limit, int threads, std:
     const Layout& layout = *layout_;
     const auto bound = static_cast<std::int32_t>(
         std::clamp<std::int64_t>(limit, -1, std::numeric_limits<std::int32_t>::max()));
-    layout.sweep(left, bound, true, threads,
+    layout.sweep(left, bound, threads,
                  [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
                    bits[row * layout.words + word] =
                        alive ? layout.kernels->at_most_i32(keys, bound) & layout.valid(word) : 0;
@@ -367,7 +338,7 @@ void Strips<T>::levels(MatrixView<T> left, const std::int32_t* thresholds, std::
   } else {
     if (n_thresholds == 0 || n_thresholds > 255) throw std::invalid_argument("1 to 255 thresholds");
     const Layout& layout = *layout_;
-    layout.sweep(left, thresholds[n_thresholds - 1], false, threads,
+    layout.sweep(left, thresholds[n_thresholds - 1], threads,
                  [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
                    std::uint8_t strip[kStrip];
                    if (alive) {
@@ -386,7 +357,7 @@ DoubtfulPairs Strips<T>::within_bracket(MatrixView<T> left, Rounding rounding, B
                                         std::uint64_t* bits) const {
   const Layout& layout = *layout_;
   return layout.sweep(
-      left, layout.abandon_limit(threshold.upper, rounding), false, threads,
+      left, layout.abandon_limit(threshold.upper, rounding), threads,
       [&](std::size_t row, std::size_t word, const Key<T>* keys, const double* scale, bool alive, auto& scratch) {
         std::uint64_t& target = bits[row * layout.words + word];
         target = 0;
@@ -414,7 +385,7 @@ DoubtfulPairs Strips<T>::within_radii(MatrixView<T> left, Rounding rounding, con
   for (std::size_t i = 0; i < left.rows; ++i) largest_left = std::max(largest_left, left_radius[i]);
   const double top = std::pow(largest + largest_left, power) * (1 + slack);
   return layout.sweep(
-      left, layout.abandon_limit(top, rounding), false, threads,
+      left, layout.abandon_limit(top, rounding), threads,
       [&](std::size_t row, std::size_t word, const Key<T>* keys, const double* scale, bool alive, auto& scratch) {
         std::uint64_t& target = bits[row * layout.words + word];
         target = 0;
@@ -435,7 +406,7 @@ DoubtfulPairs Strips<T>::levels_bracket(MatrixView<T> left, Rounding rounding, c
   if (n_thresholds == 0 || n_thresholds > 255) throw std::invalid_argument("1 to 255 thresholds");
   const Layout& layout = *layout_;
   return layout.sweep(
-      left, layout.abandon_limit(thresholds[n_thresholds - 1].upper, rounding), false, threads,
+      left, layout.abandon_limit(thresholds[n_thresholds - 1].upper, rounding), threads,
       [&](std::size_t row, std::size_t word, const Key<T>* keys, const double* scale, bool alive, auto& scratch) {
         std::uint8_t* target = levels + row * layout.count + word * kStrip;
         const std::size_t used = std::min(kStrip, layout.count - word * kStrip);

@@ -57,9 +57,9 @@ struct Kernels {
                 std::int32_t limit, std::int32_t* keys);
   // keys[c] = distance of one example to each of a strip; a strip of which every key is above `limit` may be
   // abandoned: then all its keys are some number above `limit`, and false is returned.
-  // right[feature][c], and only the features listed count.
-  bool (*linf_u8)(const std::uint8_t* left, const std::uint8_t* right, const std::uint32_t* list, std::size_t count,
-                  std::int32_t limit, std::int32_t* keys);
+  // right[feature][c].
+  bool (*linf_u8)(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
+                  std::int32_t* keys);
   // right[feature][c]; the keys of lp are sums of p-th powers.
   bool (*l1_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
   bool (*linf_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
