@@ -6,7 +6,6 @@ from typing import Annotated, overload
 import numpy
 from numpy.typing import NDArray
 
-
 class StripsU8:
     def __init__(self, metric: str, right: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], p: float = 2.0, portable: bool = False) -> None: ...
 
