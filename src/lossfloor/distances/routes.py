@@ -252,13 +252,10 @@ def _uint8_folds(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any]) 
 
 def _telling_features_first(*sides: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     """Order the features by how far they tell the two sides apart, so that a pair is decided after few of them."""
-    samples = [side[:: max(1, len(side) // 128)][:128].astype(np.float64) for side in sides]
+    first, second = (side[:: max(1, len(side) // 128)][:128].astype(np.float64) for side in sides)
     with np.errstate(over="ignore", invalid="ignore"):
-        apart = np.zeros(samples[0].shape[1])
-        for shift in range(0, 128, 16):
-            rolled = np.roll(samples[1], shift, axis=0)
-            count = min(len(samples[0]), len(rolled))
-            apart += np.square(samples[0][:count] - rolled[:count]).mean(axis=0)
+        # The mean of (a - b)^2 over all pairs of the samples.
+        apart = first.var(axis=0) + second.var(axis=0) + np.square(first.mean(axis=0) - second.mean(axis=0))
     ranking = np.argsort(-apart, kind="stable")
     return [np.take(side, ranking, axis=1) for side in sides]
 
