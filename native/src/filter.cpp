@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kPanel = 16;      // columns a panel of the product kernel
 constexpr std::size_t kBlockRows = 48;   // rows compared with a strip before its open pairs are decided
-constexpr std::size_t kGroupBlocks = 4;  // blocks whose features stay in the second-level cache beside a strip's
+constexpr std::size_t kGroupBytes = 320 << 10;  // features of a group of blocks: they stay in the second-level cache
 
 template <class T>
 std::int32_t square_of(const T* row, std::size_t features) {
@@ -115,7 +115,8 @@ DoubtfulPairs FilteredStrips<T>::sweep(MatrixView<T> left, Projection projection
   std::vector<Scratch> scratch(static_cast<std::size_t>(std::max(threads, 1)));
   // Few rows are dealt out block by block, so that every thread has some.
   const std::size_t per_thread = left.rows / (4 * static_cast<std::size_t>(std::max(threads, 1)) * kBlockRows);
-  const std::size_t group_rows = kBlockRows * std::clamp<std::size_t>(per_thread, 1, kGroupBlocks);
+  const std::size_t cached = kGroupBytes / (kBlockRows * left.columns * sizeof(T));
+  const std::size_t group_rows = kBlockRows * std::max<std::size_t>(1, std::min(per_thread, cached));
   in_parallel((left.rows + group_rows - 1) / group_rows, threads, [&](std::size_t worker, std::size_t group) {
     Scratch& own = scratch[worker];
     const std::size_t group_begin = group * group_rows;

@@ -75,7 +75,9 @@ class ProjectionFilter:
         self._whole = left.dtype == np.int16
         self._exponent = 0 if self._whole else -exponent_of(left, right)
         scale = math.ldexp(1.0, self._exponent)
-        sample = np.concatenate([_some(left, 256), _some(right, 256)]).astype(np.float64) * scale
+        # Directions from few examples do nearly as well, and must not cost more than they save.
+        parts = [_some(side, min(256, max(96, len(side) // 16))) for side in (left, right)]
+        sample = np.concatenate(parts).astype(np.float64) * scale
         # Whole numbers come centred, and stay whole so that rounding them to single precision changes nothing.
         centre = np.zeros(d) if self._whole else sample.mean(axis=0)
         basis = _principal_directions(sample - centre, min(DIMENSIONS[-1], d))
