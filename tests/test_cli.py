@@ -520,7 +520,9 @@ def test_an_error_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_ctrl_c_ends_with_a_line_and_130() -> None:
     code = (
-        "import sys, time, lossfloor.floors\n"
+        "import signal, sys, time, lossfloor.floors\n"
+        # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def endless(*_, **__):\n"
         "    print('working', flush=True)\n"
         "    while True: time.sleep(0.01)\n"
@@ -537,7 +539,10 @@ def test_ctrl_c_ends_with_a_line_and_130() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()  # or leaving the block would wait for ever
     assert process.returncode == 130
     assert err == "lossfloor: interrupted\n"
 
