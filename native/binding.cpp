@@ -1,7 +1,5 @@
 // The one file that knows both Python and the core: it checks lengths, releases the GIL once around each call, and
 // hands arrays over. Names here are private; src/lossfloor owns every public name.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -12,48 +10,15 @@
 #include <stdexcept>
 #include <string>
 
+#include "binding.hpp"
 #include "lossfloor/filter.hpp"
 #include "lossfloor/graph.hpp"
 #include "lossfloor/optprob.hpp"
 #include "lossfloor/pairs.hpp"
 
-namespace nb = nanobind;
 using namespace lossfloor;
 
 namespace {
-
-template <class T>
-using In1 = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using In2 = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Out1 = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
-template <class T>
-using Out2 = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
-
-// Memory that Python frees when the last array that looks at it is gone.
-template <class T>
-nb::capsule owner_of(T* data) {
-  return nb::capsule(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-}
-
-template <class T>
-Out2<T> new_matrix(std::size_t rows, std::size_t columns) {
-  T* data = new T[rows * columns]();
-  return Out2<T>(data, {rows, columns}, owner_of(data));
-}
-
-template <class T>
-Out1<T> copied(const std::vector<T>& values) {
-  T* data = new T[values.size()];
-  std::copy(values.begin(), values.end(), data);
-  return Out1<T>(data, {values.size()}, owner_of(data));
-}
-
-template <class T>
-MatrixView<T> view(const In2<T>& matrix) {
-  return {matrix.data(), matrix.shape(0), matrix.shape(1)};
-}
 
 // What the calls below hand back, spelled out for the stub.
 using Bits = Out2<std::uint64_t>;
@@ -68,10 +33,6 @@ using SolvedArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int32_t>
 using DegreeArrays = nb::typed<nb::tuple, Out1<std::int64_t>, Out1<std::int64_t>>;
 using ComponentArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int32_t>, std::int32_t>;
 using ListArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int64_t>>;
-
-void require(bool condition, const char* message) {
-  if (!condition) throw std::invalid_argument(message);
-}
 
 Out2<std::uint32_t> as_array(const DoubtfulPairs& pairs) {
   auto result = new_matrix<std::uint32_t>(pairs.size(), 2);
@@ -317,20 +278,6 @@ ListGraph list_graph(const In1<std::int64_t>& offsets, const In1<std::int32_t>& 
     }
   }
   return {left, right, offsets.data(), targets.data()};
-}
-
-// Looks for Ctrl-C and reports progress at most twenty times a second, whatever the rate of the calls.
-Poll make_poll(const std::optional<std::function<void(std::size_t)>>& progress) {
-  auto last = std::chrono::steady_clock::now();
-  return [progress, last](std::size_t settled) mutable {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - last < std::chrono::milliseconds(50)) return false;
-    last = now;
-    nb::gil_scoped_acquire acquire;
-    if (PyErr_CheckSignals() != 0) throw nb::python_error();
-    if (progress) (*progress)(settled);
-    return false;
-  };
 }
 
 SolvedArrays as_tuple(const Partition& partition) {

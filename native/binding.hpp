@@ -1,0 +1,72 @@
+// What the files of the binding share: arrays that cross the border, and how long work is interrupted.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/function.h>
+#include <nanobind/stl/optional.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "lossfloor/optprob.hpp"
+#include "lossfloor/pairs.hpp"
+
+namespace nb = nanobind;
+
+template <class T>
+using In1 = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using In2 = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Out1 = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+template <class T>
+using Out2 = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
+
+// Memory that Python frees when the last array that looks at it is gone.
+template <class T>
+nb::capsule owner_of(T* data) {
+  return nb::capsule(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+}
+
+template <class T>
+Out2<T> new_matrix(std::size_t rows, std::size_t columns) {
+  T* data = new T[rows * columns]();
+  return Out2<T>(data, {rows, columns}, owner_of(data));
+}
+
+template <class T>
+Out1<T> copied(const std::vector<T>& values) {
+  T* data = new T[values.size()];
+  std::copy(values.begin(), values.end(), data);
+  return Out1<T>(data, {values.size()}, owner_of(data));
+}
+
+template <class T>
+lossfloor::MatrixView<T> view(const In2<T>& matrix) {
+  return {matrix.data(), matrix.shape(0), matrix.shape(1)};
+}
+
+inline void require(bool condition, const char* message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+// Looks for Ctrl-C and reports progress at most twenty times a second, whatever the rate of the calls.
+inline lossfloor::Poll make_poll(const std::optional<std::function<void(std::size_t)>>& progress) {
+  auto last = std::chrono::steady_clock::now();
+  return [progress, last](std::size_t settled) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last < std::chrono::milliseconds(50)) return false;
+    last = now;
+    nb::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    if (progress) (*progress)(settled);
+    return false;
+  };
+}
+
