@@ -336,6 +336,7 @@ ComponentArrays components_of(const Graph& graph) {
 
 NB_MODULE(_core, m) {
   m.doc() = "Hot kernels of lossfloor: private, see the package for what to call.";
+  bind_many(m);
   bind_exact(bind_strips<std::uint8_t>(m, "StripsU8"));
   bind_exact(bind_strips<std::int16_t>(m, "StripsI16"));
   bind_strips<float>(m, "StripsF32");

@@ -19,6 +19,9 @@
 
 namespace nb = nanobind;
 
+// More than two classes: cliques, their witnesses, and the loss over rows (binding_many.cpp).
+void bind_many(nb::module_& m);
+
 template <class T>
 using In1 = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class T>

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lossfloor.exceptions import CertificateError, DatasetNotFoundError, LossfloorError, WeakAttackWarning
     from lossfloor.floors import Floor, floor
     from lossfloor.gaussian import GaussianFloor, gaussian_floor
+    from lossfloor.multiclass import MulticlassFloor
     from lossfloor.strategy import Attack, PerturbedData
 
 __version__ = "0.1.0"
@@ -71,6 +72,7 @@ __all__ = [
     "Linf",
     "LossfloorError",
     "Lp",
+    "MulticlassFloor",
     "PerturbedData",
     "Precomputed",
     "SparseLinf",
@@ -97,6 +99,7 @@ _HOMES = {
     "exceptions": ["CertificateError", "DatasetNotFoundError", "LossfloorError", "WeakAttackWarning"],
     "floors": ["Floor", "floor"],
     "gaussian": ["GaussianFloor", "gaussian_floor"],
+    "multiclass": ["MulticlassFloor"],
     "strategy": ["Attack", "PerturbedData"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

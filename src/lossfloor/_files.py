@@ -83,6 +83,25 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, npt.NDArra
     return arrays
 
 
+def format_of(path: str | os.PathLike[str]) -> str:
+    """Return the name of the format that `write_arrays` wrote into a file, or "" if it is none of these.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive, archive.open("format.npy") as stream:
+                _check_header(stream, "format.npy", 1 << 16)
+                stream.seek(0)
+                found = _read(stream)
+        except (KeyError, ValueError, *_DAMAGE):
+            return ""
+    return str(found) if found.shape == () and found.dtype.kind == "U" else ""
+
+
 def read_plain(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays of any .npz file, or that of an .npy file under the name "": as safely as `read_arrays`.
 

@@ -185,6 +185,23 @@ def as_labels(name: str, y: Any, n: int | None = None) -> tuple[npt.NDArray[Any]
     return classes, codes
 
 
+def as_positive(name: str, value: object) -> float:
+    """Check a positive finite number."""
+    number = float(as_fraction(name, value))
+    if number <= 0:
+        raise ValueError(must(name, "positive", value))
+    return number
+
+
+def as_count(name: str, value: object, least: int) -> int:
+    """Check a whole number of at least `least`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(must(name, "a whole number", value))
+    if value < least:
+        raise ValueError(must(name, f"at least {least}", value))
+    return int(value)
+
+
 def one_of(name: str, value: str, known: Sequence[str]) -> str:
     """Check that a word is one of the known words."""
     if value not in known:

@@ -31,7 +31,7 @@ from lossfloor.adversaries import L2, Adversary, BitRows, ConflictRows, NormBall
 from lossfloor.adversaries.bodies import ConvexAdversary
 from lossfloor.adversaries.gauges import GaugeBall
 from lossfloor.distances import PairSweep, Radii
-from lossfloor.floors import floor
+from lossfloor.floors import two_class_floor
 from lossfloor.strategy import between, pieces
 
 Doubles = npt.NDArray[np.float64]
@@ -169,7 +169,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                     raise ValueError(must("sample_weight", "above zero for some examples", "weights that are all zero"))
                 X, y, weights = _rows(X, kept), y[kept], weights[kept]
         self.classes_ = np.unique(y)
-        self.floor_ = floor(X, y, self.adversary_, sample_weight=weights)
+        self.floor_ = two_class_floor(X, y, self.adversary_, sample_weight=weights)
         data = self.adversary_.as_data(X, len(y))
         second = y == self.classes_[1]
         posterior = self.floor_.upper.posterior

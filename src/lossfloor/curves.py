@@ -22,7 +22,7 @@ from lossfloor._validation import as_fraction, as_labels, must
 from lossfloor.adversaries import Adversary, BitRows, Lp, NormBall
 from lossfloor.distances import PairSweep, Radii, thread_count
 from lossfloor.exceptions import MissingDependencyError
-from lossfloor.floors import Floor, Progress, floor, solve_floor
+from lossfloor.floors import Floor, Progress, solve_floor, two_class_floor
 from lossfloor.weights import IntegerWeights, as_integers
 
 if TYPE_CHECKING:
@@ -335,7 +335,7 @@ def curve(
     weights = as_integers(sample_weight, len(codes))
     if not isinstance(ball, NormBall):
         floors = tuple(
-            floor(X, y, make(value), sample_weight=sample_weight, progress=_one_of(progress, i, len(grid)))
+            two_class_floor(X, y, make(value), sample_weight=sample_weight, progress=_one_of(progress, i, len(grid)))
             for i, value in enumerate(grid)
         )
         return Curve(_Problem(X, y, data, classes, codes, weights, make, None, Fraction(1)), grid, floors, math.nan, {})

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor import certificates, conflicts, losses, solvers
+from lossfloor import certificates, conflicts, losses, multiclass, solvers
 from lossfloor._files import read_arrays, write_arrays
-from lossfloor._validation import as_fraction, as_labels, must
+from lossfloor._validation import as_count, as_fraction, as_labels, as_positive, must
 from lossfloor.adversaries import Adversary, Precomputed, from_config
 from lossfloor.exceptions import CertificateError, MissingDependencyError
 from lossfloor.strategy import Attack, moves
@@ -614,13 +614,17 @@ def floor(
     adversary: Adversary,
     *,
     sample_weight: Any = None,
+    gap: float = 1e-4,
+    time_limit: float | None = None,
+    max_degree: int | None = None,
     progress: Progress | None = None,
-) -> Floor:
+) -> Floor | multiclass.MulticlassFloor:
     r"""Compute the smallest robust loss that any classifier can have.
 
     .. math:: \min_h \; \sum_v p_v \sup_{z \in N(x_v)} \ell(h(z)_{y_v})
 
-    over all functions h whatever, for every loss at once, exactly.
+    over all functions h whatever.  Two classes: for every loss at once, exactly.  More: proved bounds from below and
+    above, which meet within `gap`; each loss is solved when it is first asked for.
 
     Parameters
     ----------
@@ -628,18 +632,26 @@ def floor(
         Examples: integers or floats, as the adversary takes them.  Nothing is rescaled: the adversary's `unit` says
         what one unit of eps is in the data.
     y : array_like, shape (n,)
-        Labels of two classes: integers, strings or booleans.
+        Labels of two classes or more: integers, strings or booleans.
     adversary : Adversary
         Who may move each example where, such as ``lossfloor.L2(4.6, unit=255)``.
     sample_weight : array_like, shape (n,), optional
         Positive weights.  Rationals of small denominator are scaled to integers exactly, others are rounded at 2**-40
         of the largest (`Floor.weights_exact` tells).
+    gap : float, default 1e-4
+        More than two classes: the difference of the bounds that is good enough, mean over the examples; positive.
+    time_limit : float, optional
+        More than two classes: seconds for each loss, after which the bounds found so far are returned; positive.
+    max_degree : int, optional
+        More than two classes: the lower bound looks at conflicts of up to so many examples, at least 2.  Fewer are
+        faster, and a weaker bound.
     progress : callable, optional
         Called with (stage, done, in all) as the work goes on.
 
     Returns
     -------
-    Floor
+    Floor or MulticlassFloor
+        Of two classes, or of more.
 
     Raises
     ------
@@ -657,6 +669,41 @@ def floor(
     >>> lf.floor([[0], [3], [10]], [0, 1, 1], lf.L2(1.5)).zero_one
     0.3333333333333333
     """
+    if not isinstance(adversary, Adversary):
+        raise TypeError(must("adversary", "an adversary, such as lossfloor.L2(0.5)", adversary))
+    classes, codes = as_labels("y", y)
+    gap = as_positive("gap", gap)
+    time_limit = None if time_limit is None else as_positive("time_limit", time_limit)
+    if max_degree is not None:
+        max_degree = as_count("max_degree", max_degree, 2)
+    if len(classes) == 2:
+        return two_class_floor(X, y, adversary, sample_weight=sample_weight, progress=progress)
+    data = adversary.as_data(X, len(codes))
+    weights = as_integers(sample_weight, len(codes))
+    return multiclass.multiclass_floor(
+        X,
+        y,
+        classes,
+        codes,
+        data,
+        weights,
+        adversary,
+        gap=gap,
+        time_limit=time_limit,
+        max_degree=max_degree,
+        progress=progress,
+    )
+
+
+def two_class_floor(
+    X: Any,
+    y: Any,
+    adversary: Adversary,
+    *,
+    sample_weight: Any = None,
+    progress: Progress | None = None,
+) -> Floor:
+    """Do what `floor` does where there have to be two classes; arguments and errors are the same."""
     if not isinstance(adversary, Adversary):
         raise TypeError(must("adversary", "an adversary, such as lossfloor.L2(0.5)", adversary))
     classes, codes = as_labels("y", y)

@@ -121,13 +121,13 @@ class DataOptions:
         arguments = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return lf.load(arguments.pop("name_or_path"), **arguments)
 
-    def load_two_classes(self) -> Dataset:
-        """Load the examples; complain unless they are of two classes."""
+    def load_two_classes(self, other: str = "") -> Dataset:
+        """Load the examples; complain unless they are of two classes, and name what `other` choice there is."""
         data = self.load()
         labels = list(data.counts)
         if len(labels) != 2:
             some = ", ".join(map(str, labels[:10])) + (", ..." if len(labels) > 10 else "")
-            raise UsageError(f"{data.name} has {len(labels)} classes ({some}): choose two with --classes A B")
+            raise UsageError(f"{data.name} has {len(labels)} classes ({some}): choose two with --classes A B{other}")
         return data
 
 

@@ -105,6 +105,7 @@ def data_json(data: Dataset) -> dict[str, Any]:
 _STAGES = {
     "conflicts": "finding conflicts",
     "blocks": "solving",
+    "bounds": "closing the gap",
     "pairs": "measuring distances",
     "budgets": "solving each eps",
     "attack": "attacking",

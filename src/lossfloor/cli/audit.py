@@ -119,9 +119,11 @@ def command(
         how = {"losses": _numbers("--losses", losses)}
     elif probabilities is not None:
         how = {"probabilities": _numbers("--probabilities", probabilities)}
+    from lossfloor.floors import two_class_floor
+
     with out.progress_bars(quiet=quiet) as progress, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", lf.WeakAttackWarning)
-        floor = lf.floor(examples.X, examples.y, make(eps, unit=examples.unit), progress=progress)
+        floor = two_class_floor(examples.X, examples.y, make(eps, unit=examples.unit), progress=progress)
         result = lf.audit(floor, **how, progress=progress)
     if csv is not None:
         result.to_csv(csv)

@@ -1,9 +1,11 @@
-"""``lossfloor floor``: the floor of two classes."""
+"""``lossfloor floor``: the floor of two classes, or bounds for more."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 import lossfloor as lf
 from lossfloor.cli import _adversary as adv
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from lossfloor.adversaries import Adversary
     from lossfloor.datasets import Dataset
     from lossfloor.floors import Floor
+    from lossfloor.multiclass import MulticlassFloor
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -23,6 +26,8 @@ lossfloor floor digits --classes 3 8 --l2 1
 lossfloor floor fashion-mnist --classes 3 7 --n-per-class 5000 --l2 4.6 --json
 
 lossfloor floor fashion-mnist --classes Dress Sneaker --linf 8/255 --save result.npz
+
+lossfloor floor fashion-mnist --all-classes --n-per-class 1000 --l2 2.5
 
 lossfloor floor table.csv --label outcome --lp 1.5 0.2 --loss spherical --cost sick=10
 
@@ -33,9 +38,20 @@ lossfloor floor digits --classes 3 8 --adversary box --param lower=0 --param upp
 SOFT_LABELS_FORMAT = "lossfloor-soft-labels-1"
 
 
+def more_classes(flag: str, metavar: str, what: str) -> Any:
+    """Make an option that goes with --all-classes."""
+    return typer.Option(flag, metavar=metavar, help=what, rich_help_panel="More than two classes", show_default=False)
+
+
 def command(
     data: opt.DataArgument,
     classes: opt.Classes = None,
+    all_classes: Annotated[
+        bool,
+        typer.Option(
+            "--all-classes", help="All classes of the data together: bounds that meet.", rich_help_panel="Data"
+        ),
+    ] = False,
     n_per_class: opt.NPerClass = None,
     split: opt.Split = "train",
     data_dir: opt.DataDir = None,
@@ -77,10 +93,17 @@ def command(
         Path | None,
         opt.output_option("--save", "FILE", "Write the result with its proof (.npz), for verify."),
     ] = None,
+    gap: Annotated[str | None, more_classes("--gap", "G", "Stop when the bounds differ by at most G (1e-4).")] = None,
+    time_limit: Annotated[str | None, more_classes("--time-limit", "S", "Stop after S seconds for each loss.")] = None,
+    max_degree: Annotated[
+        int | None, more_classes("--max-degree", "D", "Look at conflicts of up to D examples for the lower bound.")
+    ] = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Compute the smallest robust loss of any classifier, exactly and with a proof.
+
+    With --all-classes, for more than two classes: a proved lower bound and what some classifier reaches.
 
     An eps is a number or a quotient, read as it is written: 4.6 is 46/10, and 8/255 is possible.
     """
@@ -98,18 +121,33 @@ def command(
     if min_correct is not None and not 0 <= min_correct <= 1:
         raise UsageError(f"--min-correct must be between 0 and 1, got {min_correct}")
     opt.check_outputs(save=save, soft_labels=soft_labels)
-    examples = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit).load_two_classes()
+    limits = {"gap": gap, "time_limit": time_limit, "max_degree": max_degree}
+    limits = {name: value for name, value in limits.items() if value is not None}
+    options = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit)
+    if all_classes and classes is not None:
+        raise UsageError("--all-classes takes all classes, --classes two of them: give one of the two")
+    if limits and not all_classes:
+        raise UsageError(f"--{next(iter(limits)).replace('_', '-')} goes with --all-classes")
+    examples = options.load() if all_classes else options.load_two_classes(", or take all with --all-classes")
     costs = _costs(cost, examples)
     if costs and not losses:
         losses = [lf.losses.CrossEntropy(), lf.losses.ZeroOne(), lf.losses.Brier()]
     mover = description.make(examples.unit)
     with out.progress_bars(quiet=quiet) as progress:
-        result = lf.floor(examples.X, examples.y, mover, progress=progress)
+        result = lf.floor(examples.X, examples.y, mover, progress=progress, **limits)  # type: ignore[arg-type]
+        if isinstance(result, lf.MulticlassFloor):
+            result.summary()  # solves what is shown while there is a progress bar
         more = {chosen.name: result.bounds(chosen, costs=costs or None) for chosen in losses}
     if save is not None:
         result.save(save)
     if soft_labels is not None:
         _save_soft_labels(soft_labels, result, examples, 0.0 if min_correct is None else min_correct)
+    if isinstance(result, lf.MulticlassFloor):
+        if json:
+            out.print_json(_as_json(result, examples, more, costs))
+        else:
+            _print_multiclass(result, examples, mover, more, costs, description.has_unit)
+        return
     if json:
         out.print_json(_as_json(result, examples, more, costs))
     else:
@@ -139,7 +177,7 @@ def _costs(given: list[str] | None, data: Dataset) -> dict[Any, str]:
     return {label: costs.get(label, "1") for label in data.counts} if costs else {}
 
 
-def _save_soft_labels(path: Path, result: Floor, data: Dataset, min_correct: float) -> None:
+def _save_soft_labels(path: Path, result: Floor | MulticlassFloor, data: Dataset, min_correct: float) -> None:
     import numpy as np
 
     from lossfloor._files import write_arrays
@@ -147,7 +185,8 @@ def _save_soft_labels(path: Path, result: Floor, data: Dataset, min_correct: flo
     write_arrays(
         path,
         SOFT_LABELS_FORMAT,
-        soft_labels=result.upper.soft_labels(min_correct),  # what some classifier reaches
+        # What some classifier reaches: of two classes with open conflicts, that is the upper floor.
+        soft_labels=(result if isinstance(result, lf.MulticlassFloor) else result.upper).soft_labels(min_correct),
         classes=result.classes,
         labels=data.y,
         min_correct=np.array(min_correct),
@@ -155,7 +194,7 @@ def _save_soft_labels(path: Path, result: Floor, data: Dataset, min_correct: flo
 
 
 def _as_json(
-    result: Floor, data: Dataset, more: dict[str, tuple[float, float]], costs: dict[Any, str]
+    result: Floor | MulticlassFloor, data: Dataset, more: dict[str, tuple[float, float]], costs: dict[Any, str]
 ) -> dict[str, Any]:
     values = result.summary()
     values["unit"] = out.unit_json(data.unit)
@@ -199,6 +238,47 @@ def _print(
             **({"unit": out.show_unit(data.unit)} if has_unit else {}),
             "conflicts": f"{result.n_edges} ({share:.3g}% of the pairs)"
             + (f", perhaps {perhaps} more" * bool(perhaps)),
+            "no conflict": f"{result.n_isolated} examples",
+            "time": seconds,
+        },
+    )
+
+
+def _print_multiclass(
+    result: MulticlassFloor,
+    data: Dataset,
+    adversary: Adversary,
+    more: dict[str, tuple[float, float]],
+    costs: dict[Any, str],
+    has_unit: bool,
+) -> None:
+    losses = {
+        "cross-entropy": f"{out.bounds(result.bounds('cross-entropy'))} nats",
+        "0-1 loss": out.bounds(result.bounds("zero-one")),
+    }
+    with_costs = f", costs {', '.join(f'{label}: {cost}' for label, cost in costs.items())}" if costs else ""
+    for name, ends in more.items():
+        losses[f"{name.replace('_', '-')}{with_costs}"] = out.bounds(ends)
+    summary = result.summary()
+    sizes = summary["n_conflicts"]["cross_entropy"]
+    proof = "exact: nothing conflicts"
+    if result.status == "bounds":
+        proof = "below the first number no classifier can be; some classifier reaches the second"
+    if result.max_degree is not None:
+        proof += f"; the first knows conflicts of up to {result.max_degree} examples"
+    if not summary["complete"]:
+        proof += "; the time was over before the bounds met"
+    seconds = ", ".join(f"{stage.replace('_', '-')} {value:.2f} s" for stage, value in summary["seconds"].items())
+    out.print_fields(
+        "Smallest robust loss that any classifier can have (mean over the examples)",
+        losses,
+        {
+            "proof": proof,
+            "data": out.show_data(data),
+            "adversary": repr(adversary),
+            **({"unit": out.show_unit(data.unit)} if has_unit else {}),
+            "pairs in conflict": str(result.n_edges),
+            "conflicts used": ", ".join(f"{count} of {size}" for size, count in sizes.items()) or "none",
             "no conflict": f"{result.n_isolated} examples",
             "time": seconds,
         },

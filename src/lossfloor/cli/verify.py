@@ -54,7 +54,11 @@ def command(
     if not result.is_file():
         raise UsageError(f"{result} does not exist")
     given = None if matrix is None else adv.read_matrix(matrix)
-    examples = opt.DataOptions(data, classes, n_per_class, split, data_dir, label).load_two_classes()
+    options = opt.DataOptions(data, classes, n_per_class, split, data_dir, label)
+    if _is_multiclass(result):
+        _verify_multiclass(result, options.load(), given, json, quiet)
+        return
+    examples = options.load_two_classes()
     try:
         proved = _check(result, examples, given, quiet)
     except CertificateError as error:
@@ -65,6 +69,48 @@ def command(
         out.print_json(_as_json(proved, examples))
     else:
         _print(result, proved, examples)
+
+
+def _is_multiclass(path: Path) -> bool:
+    from lossfloor._files import format_of
+    from lossfloor.multiclass import FORMAT
+
+    return format_of(path) == FORMAT
+
+
+def _verify_multiclass(path: Path, data: Dataset, matrix: Any, json: bool, quiet: bool) -> None:
+    """Check the lower bounds of a result of more than two classes, and print what was proved."""
+    try:
+        loaded = lf.MulticlassFloor.load(path)
+        adversary = _from_matrix(loaded.adversary, matrix)
+        with out.working("checking the proof", quiet=quiet):
+            proved = {name: loaded.verify(data.X, data.y, loss=name, adversary=adversary) for name in loaded.solved}
+    except UsageError:
+        raise
+    except (ValueError, TypeError, CertificateError) as error:
+        reason = f"{path} is rejected: {error}"
+        if json:
+            out.print_json({"status": "rejected", "reason": reason, "data": out.data_json(data)})
+        raise CertificateError(reason) from error
+    if json:
+        out.print_json(
+            {
+                "status": "proved",
+                **{name: float(found.lower) for name, found in proved.items()},
+                "adversary": loaded.adversary,
+                "n_examples": loaded.n_examples,
+                "n_conflicts": {name: found.n_conflicts for name, found in proved.items()},
+                "data": out.data_json(data),
+            }
+        )
+        return
+    out.print_fields(
+        f"{path} is proved: no classifier can have a smaller loss than",
+        {name.replace("_", "-"): out.number(float(found.lower)) for name, found in proved.items()},
+        {"data": out.show_data(data), "adversary": _show(loaded.adversary)},
+    )
+    rows = [[name.replace("_", "-"), str(found.n_conflicts), str(found.n_larger)] for name, found in proved.items()]
+    out.print_table(["decided again for", "conflicts", "of three and more"], rows)
 
 
 class _Proved(NamedTuple):

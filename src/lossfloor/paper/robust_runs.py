@@ -25,7 +25,7 @@ from lossfloor.adversaries import L2
 from lossfloor.audits import audit
 from lossfloor.datasets import Dataset, load
 from lossfloor.exceptions import LossfloorError
-from lossfloor.floors import Floor, floor
+from lossfloor.floors import Floor, two_class_floor
 
 if TYPE_CHECKING:
     from lossfloor.training import RobustLoss, Threat
@@ -326,7 +326,7 @@ def _strength(attack: str) -> tuple[int, int, bool]:
 @functools.lru_cache(maxsize=1)
 def _floor_of(n_per_class: int, eps: str, data_dir: str | None) -> tuple[Dataset, Floor]:
     data = load("fashion-mnist", classes=CLASSES, n_per_class=n_per_class, data_dir=data_dir)
-    return data, floor(data.X, data.y, L2(eps, unit=data.unit))
+    return data, two_class_floor(data.X, data.y, L2(eps, unit=data.unit))
 
 
 def _soft_labels(method: Method, bound: Floor) -> npt.NDArray[np.float64] | None:
@@ -342,6 +342,8 @@ def _soft_labels(method: Method, bound: Floor) -> npt.NDArray[np.float64] | None
 def _loss(method: Method, threat: Threat, bound: Floor, data: Dataset) -> RobustLoss:
     from lossfloor.training import RobustLoss, as_inputs, closing
 
+    if method.loss == "kept":
+        return closing.KeptPoints(threat, len(data.y), **method.options)  # type: ignore[arg-type]
     if method.loss in ("madry", "trades"):
         return RobustLoss(threat, method.loss, **method.options)  # type: ignore[arg-type]
     if method.loss == "points":

@@ -183,6 +183,8 @@ def perturb(
     steps: int = 10,
     generator: torch.Generator | None = None,
     objective: Callable[[Tensor], Tensor] | None = None,
+    start: Tensor | None = None,
+    first: float = 1.0,
 ) -> Tensor:
     """Attack a batch fast, to train on what comes out.
 
@@ -203,6 +205,10 @@ def perturb(
         A generator of the CPU for the random start; one with seed 0 by default.
     objective : callable, optional
         From logits to what the attack climbs, shape (n,); by default the margin (two classes) or cross-entropy.
+    start : Tensor, shape (n, ...), optional
+        Points to begin at instead of random ones; they are brought into reach first.
+    first : float, default 1
+        Share of 2 eps that the first step has.
 
     Returns
     -------
@@ -212,9 +218,9 @@ def perturb(
     generator = generator or torch.Generator().manual_seed(0)
     climb = objective or (lambda logits: _objective(logits, labels))
     with evaluating(model):
-        z = threat.start(x, generator)
+        z = threat.start(x, generator) if start is None else threat.project(x, start)
         for step in range(steps):
-            z, _ = _climb(model, x, z, threat, climb, 1 - step / steps, generator)
+            z, _ = _climb(model, x, z, threat, climb, first * (1 - step / steps), generator)
     return z
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossfloor._validation import must
-from lossfloor.training.attacks import Threat
+from lossfloor.training.attacks import Threat, perturb
 from lossfloor.training.losses import RobustLoss, soft_cross_entropy
 
 
@@ -192,3 +192,83 @@ class IntervalTargets(RobustLoss):
         low = torch.where(covered[:, first], pi[first], 0.0).amax(dim=1)
         up = torch.where(covered[:, ~first], pi[~first], 1.0).amin(dim=1)
         return torch.where(labels == 0, torch.maximum(up, low), low)
+
+
+class KeptPoints(RobustLoss):
+    """Adversarial training whose attacks go on from where they ended in the epoch before.
+
+    The worst point of an example moves little from one epoch to the next, so a few steps from the last one are worth
+    many from a random one; what they save pays for more epochs.
+
+    Parameters
+    ----------
+    threat : Threat
+    count : int
+        Number of examples in the data set.
+    steps : int, default 3
+    first : float, default 0.5
+        The first step is this share of 2 eps; the others fall from there.
+    **options
+        Of `RobustLoss`.
+
+    Notes
+    -----
+    That an attack may go on from the last epoch's points is used, to attack and train in the same passes, by Zheng,
+    Zhang, Gu, Lee, Prakash, "Efficient Adversarial Training with Transferable Adversarial Examples", CVPR 2020.
+    """
+
+    def __init__(self, threat: Threat, count: int, *, steps: int = 3, first: float = 0.5, **options: Any) -> None:
+        super().__init__(threat, steps=int(steps), **options)
+        if count < 1:
+            raise ValueError(must("count", "at least 1", count))
+        if not 0 < first <= 1:
+            raise ValueError(must("first", "above 0 and at most 1", first))
+        self.count, self.first = count, first
+        self._moves: Tensor | None = None  # of each example, relative to where it is; random starts at first
+
+    def describe(self) -> dict[str, Any]:
+        """Return what tells this loss from others."""
+        return {**super().describe(), "count": self.count, "first": self.first}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the moves of all examples."""
+        return {} if self._moves is None else {"moves": self._moves.clone()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` returned."""
+        moves = state.get("moves")
+        if moves is not None and len(moves) != self.count:
+            raise ValueError(must("state", f"the moves of {self.count} examples", len(moves)))
+        self._moves = None if moves is None else moves.clone()
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        labels: Tensor,
+        soft: Tensor | None = None,
+        index: Tensor | None = None,
+    ) -> Tensor:
+        """Return the mean loss of a batch; `index` says which examples it has."""
+        if index is None:
+            raise ValueError(must("index", "given", index))
+        if self._moves is None:
+            self._moves = torch.zeros((self.count, *x.shape[1:]), dtype=x.dtype)
+        threat = self.threat.scaled(self.share)
+        kept = self._moves[index].to(x.device)
+        fresh = (kept == 0).flatten(1).all(dim=1)
+        start = x + kept
+        if fresh.any():
+            start[fresh] = threat.start(x[fresh], self.generator)
+        z = perturb(
+            model,
+            x,
+            labels,
+            threat,
+            steps=self.steps,
+            generator=self.generator,
+            start=start,
+            first=self.first,
+        )
+        self._moves[index] = (z - x).cpu()
+        return self.at(model, z, labels, soft)

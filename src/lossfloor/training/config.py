@@ -16,7 +16,7 @@ from torch import nn
 from lossfloor._validation import as_fraction, must, one_of, unknown
 from lossfloor.adversaries import L2, Linf
 from lossfloor.datasets import Dataset, load
-from lossfloor.floors import Floor, floor
+from lossfloor.floors import Floor, two_class_floor
 from lossfloor.training.architectures import ARCHITECTURES, build
 from lossfloor.training.attacks import NORMS, Threat
 from lossfloor.training.data import SoftLabelDataset, as_inputs
@@ -185,7 +185,7 @@ class Trained:
 
 def floor_of(config: Config, data: Dataset) -> Floor:
     """Return the floor of the training data against the attack of a run."""
-    return floor(data.X, data.y, {"l2": L2, "linf": Linf}[config.norm](config.eps, unit=data.unit))
+    return two_class_floor(data.X, data.y, {"l2": L2, "linf": Linf}[config.norm](config.eps, unit=data.unit))
 
 
 def train(config: Config, *, progress: Callable[..., None] | None = None) -> Trained:

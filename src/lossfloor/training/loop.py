@@ -147,6 +147,7 @@ def fit(
         optimiser.load_state_dict(held["optimiser"])
         average = {name: value.to(device) for name, value in held["average"].items()}
         history = held["history"]
+        loss.load_state(held.get("loss", {}))
     for epoch in range(len(history), settings.epochs):
         began = time.perf_counter()
         mean, last = _epoch(model, data, loss, settings, optimiser, average, epoch, device, progress)
@@ -162,6 +163,7 @@ def fit(
                     "average": average,
                     "optimiser": optimiser.state_dict(),
                     "history": history,
+                    "loss": loss.state(),
                 },
             )
         if log is not None:

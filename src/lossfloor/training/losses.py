@@ -145,6 +145,15 @@ class RobustLoss:
             "eps": self.threat.eps,
         }
 
+    def state(self) -> dict[str, Tensor]:
+        """Return what the loss remembers from epoch to epoch, for checkpoints; nothing here."""
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` returned."""
+        if state:
+            raise ValueError(must("state", "empty, as this loss remembers nothing", sorted(state)))
+
     def attack(self, model: nn.Module, x: Tensor, labels: Tensor, clean: Tensor | None = None) -> Tensor:
         """Return perturbed inputs: against the labels, or away from the log-probabilities `clean`."""
         objective = None

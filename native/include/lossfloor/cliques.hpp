@@ -1,0 +1,71 @@
+// Conflicts of more than two examples: cliques of the conflict graph, one example a class, whose neighbourhoods share
+// a point. `separate` finds those whose probabilities sum to more than one, by branch and bound.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "lossfloor/balls.hpp"
+
+namespace lossfloor {
+
+// All conflicts of each vertex, ascending: targets[offsets[v]] .. targets[offsets[v + 1] - 1].
+struct ClassGraph {
+  std::size_t count;
+  std::size_t classes;
+  const std::int32_t* codes;
+  const std::int64_t* offsets;
+  const std::int32_t* targets;
+  const double* squares;  // squared distance of each conflict, or null
+};
+
+// How to tell whether the neighbourhoods of a clique share a point.
+struct Meeting {
+  enum class Kind { always, balls, ask } kind;
+  const double* radii;  // squared radius of each vertex (balls)
+  bool one_radius;
+  double slack;         // as for BallMeeting
+  // Asked of cliques of three and more (ask); vertices ascending.
+  std::function<Verdict(const std::int32_t*, std::size_t)> ask;
+};
+
+struct Search {
+  double above;            // what a sum must exceed to be reported
+  std::size_t max_degree;  // of reported cliques and of those that `most` is about
+  std::size_t per_root;    // cliques reported for each root, at most
+  std::size_t per_vertex;  // and for each vertex
+  std::size_t enough;      // cliques found for a root beyond which its search is given up, and left with a bound
+  std::int64_t budget;     // steps for each pair that cliques begin with; beyond it the pair is left with a bound
+  int threads;
+  double seconds = 0;      // after which pairs are left with a bound, too; 0 for no limit
+  std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
+};
+
+struct Cliques {
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int32_t> members;  // ascending in each clique
+  std::vector<double> weights;        // of the witness, beside each member
+  std::vector<std::int8_t> verdict;   // of each clique: 1 perhaps, 2 surely there
+};
+
+struct Separation {
+  Cliques found;             // by descending sum
+  std::vector<double> most;  // for each vertex: no clique with it sums to more (at least `above`)
+  std::int64_t steps = 0;
+  std::int64_t unfinished = 0;  // roots that were left with a bound
+};
+
+using Stop = std::function<void()>;  // called on the calling thread now and then; throws to stop
+
+// Only vertices with alive[v] != 0 are looked at.
+Separation separate(const ClassGraph& graph, const Meeting& meeting, const double* q, const std::uint8_t* alive,
+                    const Search& search, const Stop& stop);
+
+// Witnesses of given cliques; members of a clique ascending.
+void witness(const ClassGraph& graph, const Meeting& meeting, Cliques& cliques);
+
+}  // namespace lossfloor

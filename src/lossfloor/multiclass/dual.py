@@ -1,0 +1,201 @@
+r"""The lower bound that a dual solution proves, in exact arithmetic but for logarithms, which are rounded downwards.
+
+For weights :math:`z_e \ge 0` on conflicts that are really there, with :math:`s_v` the sum of z over the conflicts of v,
+
+.. math:: \sum_v w_v \, l(q_v) \;\ge\; \sum_v \min_{0 \le q \le 1} (w_v \, l(q) + s_v \, q) \;-\; \sum_e z_e
+
+for every q that satisfies the conflicts.  z is rounded to whole multiples of a power of two, so that sums are exact.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import exact, losses
+from lossfloor.multiclass.cliques import Rows
+from lossfloor.multiclass.graph import Doubles, Ints
+from lossfloor.multiclass.separable import SeparableLoss
+
+#: Weights of witnesses are whole numbers that sum to about one of these, the smallest that does.
+_WITNESS_UNITS = (1 << 10, 1 << 20, 1 << 30)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dual:
+    """Weights on conflicts, exactly, and how their members are seen to meet.
+
+    Attributes
+    ----------
+    rows : Rows
+    z : ndarray of int64, shape (len(rows),)
+        Positive; the weights are ``z * 2.0**-bits``, in units of the weights of the examples.
+    bits : int
+    witness : ndarray of int32, beside ``rows.members``
+        For three and more Euclidean balls: their mean with these weights is in all of them.  Else zero.
+    """
+
+    rows: Rows
+    z: Ints
+    bits: int
+    witness: npt.NDArray[np.int32]
+
+    def kept(self, which: npt.NDArray[np.bool_]) -> Dual:
+        """Return the weights of some conflicts."""
+        witness = self.witness[np.repeat(which, self.rows.degrees)]
+        return Dual(self.rows.kept(which), self.z[which], self.bits, witness)
+
+    def sums(self, n: int) -> Ints:
+        """Return for each example the sum of z over its conflicts, exactly, in units of ``2**-bits``."""
+        sums = np.zeros(n, dtype=np.int64)
+        np.add.at(sums, self.rows.members, np.repeat(self.z, self.rows.degrees))
+        return sums
+
+
+def rounded(rows: Rows, z: Doubles, witness: npt.NDArray[np.int32]) -> Dual:
+    """Round weights down to whole numbers of a unit that is as fine as 62 bits allow."""
+    largest = float((z * rows.degrees).sum()) if len(z) else 1.0
+    bits = 61 - math.frexp(max(largest, 1e-300))[1]
+    whole = np.floor(np.ldexp(z, bits)).astype(np.int64)
+    return Dual(rows, whole, bits, witness).kept(whole > 0)
+
+
+def lower_bound(dual: Dual, weight: Ints, loss: SeparableLoss) -> Fraction:
+    """Return a number that is not above the loss of any classifier, in total.
+
+    Parameters
+    ----------
+    dual : Dual
+    weight : ndarray of int64, shape (n,)
+    loss : SeparableLoss
+
+    Returns
+    -------
+    Fraction
+        Exact for 0-1 and Brier loss; rounded downwards for others.
+    """
+    unit = exact.power_of_two(-dual.bits)
+    sums = dual.sums(len(weight))
+    paid = int(dual.z.astype(object).sum()) * unit if len(dual.z) else Fraction(0)
+    touched = sums > 0
+    # An example without weight on its conflicts may be answered with certainty.
+    free = int(weight[~touched].astype(object).sum()) if (~touched).any() else 0
+    gained = _gained(sums[touched], weight[touched], unit, loss.loss)
+    if gained is None:
+        with np.errstate(over="ignore"):
+            s = np.ldexp(sums[touched].astype(np.float64), -dual.bits)
+        gained = _down(loss.tangent_bound(weight[touched].astype(np.float64), s) * (1 - 2.0**-48))
+    at_one = Fraction(0) if loss.at_one == 0 else Fraction(loss.at_one) * free
+    return gained + at_one - paid
+
+
+def _gained(sums: Ints, weight: Ints, unit: Fraction, loss: losses.Loss) -> Fraction | None:
+    """Return the sum of ``min w l(q) + s q`` in closed form, or None where there is none."""
+    pairs = list(zip((s * unit for s in sums.tolist()), weight.tolist(), strict=True))
+    if isinstance(loss, losses.ZeroOne):
+        return sum((min(s, Fraction(w)) for s, w in pairs), Fraction(0))
+    if isinstance(loss, losses.Brier):
+        return _brier(pairs)
+    if isinstance(loss, losses.CrossEntropy):
+        plain = sum((min(s, Fraction(w)) for s, w in pairs), Fraction(0))
+        # w log(s / w), each term right to a few units in the last place.
+        logs = np.array([w * math.log(s / w) for s, w in pairs if s > w])
+        return plain + _down(logs * (1 - 2.0**-49))
+    return None
+
+
+def _brier(pairs: list[tuple[Fraction, int]]) -> Fraction:
+    """Return the sum of ``s - s^2 / 4w`` where s < 2w, else w, with one quotient for each weight."""
+    plain: dict[int, Fraction] = {}
+    square: dict[int, Fraction] = {}
+    for s, w in pairs:
+        reached = s if s < 2 * w else Fraction(w)
+        plain[w] = plain.get(w, Fraction(0)) + reached
+        if s < 2 * w:
+            square[w] = square.get(w, Fraction(0)) + s * s
+    return sum(plain.values(), Fraction(0)) - sum((value / (4 * w) for w, value in square.items()), Fraction(0))
+
+
+def _down(terms: Doubles) -> Fraction:
+    """Return a sum of doubles, rounded downwards."""
+    if len(terms) == 0:
+        return Fraction(0)
+    return Fraction(math.nextafter(math.fsum(terms.tolist()), -math.inf))
+
+
+def prove(
+    rows: Rows, weights: Doubles, data: npt.NDArray[Any], radii: list[Fraction]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
+    """Check witnesses of three and more Euclidean balls exactly, and round their weights to whole numbers.
+
+    Parameters
+    ----------
+    rows : Rows
+    weights : ndarray of float64, beside ``rows.members``
+        Not negative; the mean of the examples with them is in all of the balls, or nearly so.
+    data : ndarray, shape (n, d)
+    radii : list of n Fraction
+        Squared radii.
+
+    Returns
+    -------
+    proved : ndarray of bool, shape (len(rows),)
+        Two balls need no witness.
+    witness : ndarray of int32, beside ``rows.members``
+    """
+    proved = rows.degrees == 2
+    witness = np.zeros(len(rows.members), dtype=np.int32)
+    for degree in sorted(set(rows.degrees.tolist()) - {2}):
+        which = np.flatnonzero(rows.degrees == degree)
+        places = rows.offsets[which][:, None] + np.arange(degree)
+        members = rows.members[places]
+        for unit in _WITNESS_UNITS:
+            t = np.rint(weights[places] * unit).astype(np.int64)
+            inside = np.array(
+                [
+                    _inside(data[line], steps, [radii[v] for v in line.tolist()])
+                    for line, steps in zip(members, t, strict=True)
+                ],
+                dtype=np.bool_,
+            )
+            proved[which[inside]] = True
+            witness[places[inside]] = t[inside]
+            which, places, members = which[~inside], places[~inside], members[~inside]
+            if len(which) == 0:
+                break
+    return proved, witness
+
+
+def _inside(points: npt.NDArray[Any], steps: Ints, radii: list[Fraction]) -> bool:
+    """Tell exactly whether the mean of some points with whole weights is within all their squared radii.
+
+    With the sum T of the weights t and the inner products G of the points (less the first of them),
+    ``T^2 |x_i - c|^2 = T^2 G_ii - 2 T sum_j t_j G_ij + sum_jl t_j t_l G_jl``.
+    """
+    gram, exponent = _gram(points)
+    t = [int(step) for step in steps]
+    total = sum(t)
+    pulls = [sum(a * b for a, b in zip(row, t, strict=True)) for row in gram]
+    spread = sum(a * b for a, b in zip(pulls, t, strict=True))
+    scale = exact.power_of_two(2 * exponent)
+    return all(
+        (total * total * gram[i][i] - 2 * total * pulls[i] + spread) * scale <= radius * total * total
+        for i, radius in enumerate(radii)
+    )
+
+
+def _gram(points: npt.NDArray[Any]) -> tuple[list[list[int]], int]:
+    """Return the inner products of points less the first of them, exactly, in units of ``2**(2 * exponent)``."""
+    if points.dtype.kind in "iu" and points.dtype.itemsize <= 2 and points.shape[1] < 2**29:
+        moved = points.astype(np.int64) - points[0].astype(np.int64)
+        gram: list[list[int]] = (moved @ moved.T).tolist()
+        return gram, 0
+    whole, exponent = exact.integer_rows(points)
+    first = whole[0]
+    steps = [[a - b for a, b in zip(row, first, strict=True)] for row in whole]
+    return [[sum(a * b for a, b in zip(u, v, strict=True)) for v in steps] for u in steps], exponent

@@ -1,0 +1,423 @@
+r"""Lower and upper bounds that meet: constraints are added when they are violated, until nothing is left to add.
+
+The loss is minimised over ``0 <= q <= 1`` and the conflicts found so far (the *master problem*).  Its dual solution
+proves a lower bound, since every subset of the constraints does.  Then conflicts are searched whose probabilities sum
+to more than one.  If no conflict with an example v sums to more than :math:`m_v`, the probabilities
+:math:`q_v / \max(m_v, 1)` satisfy them all, and their loss is an upper bound: a conflict e sums to
+:math:`\sum_{v \in e} q_v / m_v \le \sum_{v \in e} q_v / \sum_{u \in e} q_u = 1`.
+
+Pairs come first, then triples, then conflicts of any degree: most of what violates a coarse solution is repaired by
+small ones, and they are cheap to find.  As long as much is violated, the search ends early (a few conflicts for each
+example, much violated ones only, a small budget); when little is left, it is made complete, with a budget that grows.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import _core
+from lossfloor.distances import thread_count
+from lossfloor.multiclass.cliques import UNLIMITED, Rows, Separator
+from lossfloor.multiclass.graph import ClassGraph, Doubles, Meeting
+from lossfloor.multiclass.separable import SeparableLoss
+
+#: Components of the graph with fewer examples are solved together.
+_LEAST_COMPONENT = 256
+#: Rows that carry no weight for so many rounds in a row are dropped; they may come back.
+_IDLE_ROUNDS = 3
+#: Conflicts kept for each example of largest q in one round.
+_PER_ROOT = 8
+#: Steps of the first-order method in one round.
+_STEPS = 20_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """When to stop.
+
+    Attributes
+    ----------
+    gap : float
+        Difference of the bounds, mean over all examples, that is good enough.
+    max_degree : int or None
+        Number of examples up to which conflicts are looked at for the lower bound.
+    deadline : float or None
+        On `time.monotonic`.
+    """
+
+    gap: float
+    max_degree: int | None = None
+    deadline: float | None = None
+
+    def seconds_left(self) -> float:
+        """Return how much time there is; infinity if there is no deadline."""
+        return math.inf if self.deadline is None else self.deadline - time.monotonic()
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """What is known of one loss.
+
+    Attributes
+    ----------
+    q : ndarray of float64, shape (n,)
+        Probabilities that satisfy every conflict: a classifier reaches them.
+    rows : Rows
+        Sure conflicts that carry weight in the dual solution.
+    z : ndarray of float64, shape (len(rows),)
+        Their weights, in units of the weights of the examples.
+    relaxed : float
+        The loss over the conflicts of up to `max_degree` examples is at most this (total, not mean).
+    pool : Rows
+        Conflicts worth keeping for a similar problem.
+    rounds : int
+    complete : bool
+        Whether the bounds met within the gap.
+    """
+
+    q: Doubles
+    rows: Rows
+    z: Doubles
+    relaxed: float
+    pool: Rows
+    rounds: int
+    complete: bool
+
+
+def solve(
+    graph: ClassGraph,
+    meeting: Meeting,
+    weight: Doubles,
+    loss: SeparableLoss,
+    limits: Limits,
+    *,
+    start: Rows | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Solution:
+    """Bound the smallest loss over all conflicts of a graph.
+
+    Parameters
+    ----------
+    graph : ClassGraph
+    meeting : Meeting
+    weight : ndarray of float64, shape (n,)
+        Positive weights of the examples.
+    loss : SeparableLoss
+    limits : Limits
+    start : Rows, optional
+        Conflicts of this graph that are known already.
+    progress : callable, optional
+        Called with the share of the work that is done, a guess.
+
+    Returns
+    -------
+    Solution
+    """
+    twin = graph.twins() if meeting.kind in ("balls", "cliques") else np.arange(len(graph))
+    alive = (graph.degrees > 0) & (twin == np.arange(len(graph)))
+    parts = _parts(graph.components()[0], alive)
+    conflicted = float(weight[graph.degrees > 0].sum())
+    inner = dataclasses.replace(limits, gap=limits.gap * float(weight.sum()))
+    report = _Report(progress, [len(part) for part in parts])
+    merged = np.bincount(twin, weight, len(graph)).astype(np.float64)
+
+    def one(i: int, threads: int) -> Solution:
+        vertices = parts[i]
+        some = _Part(graph.subgraph(vertices), meeting.of_part(vertices), merged[vertices], loss, threads, report.of(i))
+        of_part = dataclasses.replace(inner, gap=inner.gap * float(merged[vertices].sum()) / conflicted)
+        return some.solve(of_part, None if start is None else _inside(start, vertices, len(graph)))
+
+    q = np.ones(len(graph))
+    relaxed = float(weight[graph.degrees == 0].sum()) * loss.at_one
+    rows, pool, z = Rows.none(), Rows.none(), [np.zeros(0)]
+    solutions = _in_parallel(one, len(parts))
+    for vertices, part in zip(parts, solutions, strict=True):
+        q[vertices] = part.q
+        rows, pool = rows + part.rows.renamed(vertices), pool + part.pool.renamed(vertices)
+        z.append(part.z)
+        relaxed += part.relaxed
+    rows, weights = _among_twins(rows, np.concatenate(z), twin, weight)
+    return Solution(
+        q=q[twin],
+        rows=rows,
+        z=weights,
+        relaxed=relaxed,
+        pool=pool,
+        rounds=max((part.rounds for part in solutions), default=0),
+        complete=all(part.complete for part in solutions),
+    )
+
+
+def _among_twins(rows: Rows, z: Doubles, twin: npt.NDArray[np.intp], weight: Doubles) -> tuple[Rows, Doubles]:
+    """Divide the weights on conflicts of examples among all twins of them, in proportion to their weights.
+
+    A conflict of several examples with twins becomes a few conflicts: [0, 1] is cut where the shares of the twins of
+    any member end, and in each piece every member is one of its twins.
+    """
+    twins: dict[int, list[int]] = {}
+    for v, first in enumerate(twin.tolist()):
+        twins.setdefault(first, []).append(v)
+    several = {first: group for first, group in twins.items() if len(group) > 1}
+    if not several:
+        return rows, z
+    ends = {first: np.cumsum(weight[group]) / weight[group].sum() for first, group in several.items()}
+    members: list[list[int]] = []
+    shares: list[float] = []
+    sure: list[bool] = []
+    for e in range(len(rows)):
+        row = rows.members[rows.offsets[e] : rows.offsets[e + 1]].tolist()
+        cuts = np.unique(np.concatenate([[0.0, 1.0], *(ends[v][:-1] for v in row if v in ends)]))
+        for low, high in itertools.pairwise(cuts.tolist()):
+            middle = (low + high) / 2
+            members.append(
+                sorted(several[v][int(np.searchsorted(ends[v], middle))] if v in several else v for v in row)
+            )
+            shares.append(float(z[e]) * (high - low))
+            sure.append(bool(rows.sure[e]))
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in members])]).astype(np.int64)
+    flat = np.array([v for row in members for v in row], dtype=np.int32)
+    return Rows(offsets, flat, np.array(sure, dtype=np.bool_)), np.array(shares)
+
+
+def _parts(labels: npt.NDArray[np.int32], alive: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.intp]]:
+    """Return the large components, the largest first, and all small ones together."""
+    sizes = np.bincount(labels[alive], minlength=int(labels.max()) + 1)
+    large = [np.flatnonzero(alive & (labels == c)) for c in np.flatnonzero(sizes >= _LEAST_COMPONENT).tolist()]
+    small = np.flatnonzero(alive & (sizes[labels] < _LEAST_COMPONENT))
+    parts = sorted(large, key=len, reverse=True)
+    return [*parts, small] if len(small) else parts
+
+
+def _inside(rows: Rows, vertices: npt.NDArray[np.intp], n: int) -> Rows:
+    """Return the rows that lie among some examples, by their new numbers."""
+    place = np.full(n, -1, dtype=np.int32)
+    place[vertices] = np.arange(len(vertices), dtype=np.int32)
+    if len(rows) == 0:
+        return rows
+    kept = rows.kept(np.minimum.reduceat(place[rows.members], rows.offsets[:-1]) >= 0)
+    return dataclasses.replace(kept, members=place[kept.members])
+
+
+def _in_parallel(one: Callable[[int, int], Solution], count: int) -> list[Solution]:
+    """Solve the parts side by side; one part alone has all threads."""
+    threads = thread_count()
+    if count < 2 or threads < 2:
+        return [one(i, threads) for i in range(count)]
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda i: one(i, 1), range(count)))
+
+
+class _Report:
+    """Puts what the parts have done together."""
+
+    def __init__(self, progress: Callable[[float], None] | None, sizes: Sequence[int]) -> None:
+        self._progress = progress
+        self._sizes = sizes
+        self._done = [0.0] * len(sizes)
+
+    def of(self, i: int) -> Callable[[float], None]:
+        """Return what part i calls with its own share."""
+
+        def report(share: float) -> None:
+            self._done[i] = max(self._done[i], share * self._sizes[i])
+            if self._progress is not None:
+                self._progress(sum(self._done) / sum(self._sizes))
+
+        return report
+
+
+@dataclasses.dataclass
+class _Stage:
+    """How the next search goes."""
+
+    degree: int
+    above: float = 0.1  # how much more than one a sum must be to be looked for
+    budget: int = 100
+    complete: bool = False
+
+
+class _Part:
+    """One component, or some small ones, being solved."""
+
+    def __init__(
+        self,
+        graph: ClassGraph,
+        meeting: Meeting,
+        weight: Doubles,
+        loss: SeparableLoss,
+        threads: int,
+        report: Callable[[float], None],
+    ) -> None:
+        self.graph, self.loss, self.report = graph, loss, report
+        self.separator = Separator(graph, meeting, threads)
+        self.scale = float(weight.mean())  # the method works in units of it
+        self.weight = weight / self.scale
+        n = len(graph)
+        self.rows, self.z, self.idle = Rows.none(), np.zeros(0), np.zeros(0, dtype=np.int64)
+        self.q = self.best_q = np.full(n, 0.6)
+        self.next_q = self.q
+        self.solved_to = math.inf
+        self.balance, self.master_gap = 1.0, 2e-2 * float(self.weight.sum())
+        self.lower, self.relaxed = -math.inf, math.inf
+        self.dual = (self.rows, self.z)
+
+    def solve(self, limits: Limits, start: Rows | None) -> Solution:
+        """Add constraints until the bounds meet, or the time is over."""
+        gap = limits.gap / self.scale
+        classes = self.graph.n_classes
+        most_degree = classes if limits.max_degree is None else min(limits.max_degree, classes)
+        stage = _Stage(2)
+        if start is not None and len(start):
+            self._add(start)
+            self._master(gap, limits)
+            stage = _Stage(most_degree)
+        found, rounds = None, 0
+        while True:
+            found = self._search(stage, limits)
+            rounds += 1
+            if stage.degree == most_degree:
+                value, q = self._feasible(found.most)
+                if value < self.relaxed:
+                    self.relaxed, self.best_q = value, q
+            missing = self.relaxed - self.lower
+            self.report(_share_done(missing, gap, float(self.weight.sum())))
+            met = missing <= gap
+            if met or limits.seconds_left() <= 0:
+                break
+            exhausted = stage.complete and found.unfinished == 0 and len(found.rows) == 0
+            if exhausted and self.solved_to <= 0.25 * gap and stage.above <= _finest(gap, self.weight):
+                break  # all that is left is rounding
+            self._plan(stage, found, most_degree, gap)
+            if len(found.rows) or self.solved_to > 0.25 * gap:
+                self._add(found.rows)
+                self._master(gap, limits)
+        if most_degree < classes or math.isinf(self.relaxed):
+            # What a classifier reaches has to satisfy the larger conflicts, too.
+            _, self.best_q = self._feasible(self._search(_Stage(classes, _finest(gap, self.weight)), limits).most)
+        self.report(1.0)
+        return self._solution(met, rounds)
+
+    def _search(self, stage: _Stage, limits: Limits) -> Any:
+        left = limits.seconds_left()
+        return self.separator.search(
+            self.q,
+            1 + stage.above,
+            max_degree=stage.degree,
+            per_root=_PER_ROOT,
+            enough=UNLIMITED if stage.complete else 3 * _PER_ROOT,
+            budget=stage.budget,
+            seconds=0.0 if math.isinf(left) else max(left, 1e-3),
+        )
+
+    def _plan(self, stage: _Stage, found: Any, most_degree: int, gap: float) -> None:
+        """Choose how the next search goes from what this one found."""
+        finest = _finest(gap, self.weight)
+        worst = float(found.rows.sums(self.q).max()) - 1 if len(found.rows) else 0.0
+        few = len(found.rows) < 0.1 * len(self.graph)
+        if stage.degree < most_degree:
+            if few:
+                stage.degree = 3 if stage.degree == 2 and most_degree > 2 else most_degree
+                stage.above = 0.25
+            else:
+                stage.above = max(0.01, min(stage.above, 0.25 * worst))
+        elif not stage.complete:
+            stage.complete = few and worst < 0.1
+            stage.above = max(finest, min(stage.above / 4 if few else stage.above, 0.25 * worst))
+        else:
+            stage.above = max(finest, min(stage.above / 4, 0.1 * worst))
+            if found.unfinished:
+                stage.budget *= 8
+
+    def _feasible(self, most: Doubles) -> tuple[float, Doubles]:
+        """Return q divided by the largest sums, so that it satisfies every conflict, and before it its loss."""
+        # A hair less, for the roundings of sums and quotients.
+        sums = np.where(self.graph.degrees > 0, np.maximum(most, 1.0), 1.0)
+        feasible: Doubles = self.q / sums * (1 - 2.0**-45)
+        return self.loss.value(self.weight, feasible), feasible
+
+    def _add(self, rows: Rows) -> None:
+        """Drop rows that have been idle for long, if they are many, and add others."""
+        kept = self.idle < _IDLE_ROUNDS
+        if len(kept) and kept.mean() < 0.8:
+            self.rows, self.z, self.idle = self.rows.kept(kept), self.z[kept], self.idle[kept]
+        self.rows = self.rows + rows
+        self.z = np.concatenate([self.z, np.zeros(len(rows))])
+        self.idle = np.concatenate([self.idle, np.zeros(len(rows), dtype=np.int64)])
+
+    def _master(self, gap: float, limits: Limits) -> None:
+        """Solve the problem over the rows at hand, as finely as what is missing asks for."""
+        target = self.solved_to = max(0.25 * gap, self.master_gap)
+        self.q, z, self.next_q, self.z, lower, _, self.balance, steps = _core.master(
+            self.weight,
+            self.rows.offsets,
+            self.rows.members,
+            self.loss.in_core,
+            self.next_q,
+            self.z,
+            self.balance,
+            target,
+            _STEPS,
+            max(limits.seconds_left(), 0.01) if limits.deadline is not None else math.inf,
+        )
+        self.idle = np.where(self.z > 0, 0, self.idle + 1)
+        gained = lower - self.lower
+        if gained > 0:
+            carrying = z > 0
+            self.lower, self.dual = lower, (self.rows.kept(carrying), z[carrying])
+        if math.isfinite(gained):
+            self.master_gap = min(self.master_gap, max(0.25 * gap, 0.2 * gained))
+        if steps == 0 or len(self.rows) == 0:
+            self.master_gap *= 0.3
+
+    def _solution(self, met: bool, rounds: int) -> Solution:
+        rows, z = self.dual
+        if not rows.sure.all():
+            rows, z = self._sure_dual()
+        return Solution(
+            q=self.best_q,
+            rows=rows,
+            z=z * self.scale,
+            relaxed=self.relaxed * self.scale,
+            pool=self.rows,
+            rounds=rounds,
+            complete=met,
+        )
+
+    def _sure_dual(self) -> tuple[Rows, Doubles]:
+        """Find weights for the sure rows alone: conflicts that are only possible prove no lower bound."""
+        sure = self.rows.kept(self.rows.sure)
+        start = np.zeros(len(sure))
+        _, found, *_ = _core.master(
+            self.weight,
+            sure.offsets,
+            sure.members,
+            self.loss.in_core,
+            self.q,
+            start,
+            self.balance,
+            0.25 * self.master_gap,
+            _STEPS,
+            math.inf,
+        )
+        return sure.kept(found > 0), found[found > 0]
+
+
+def _finest(gap: float, weight: Doubles) -> float:
+    """Return what sums may exceed one by at the end: dividing by them costs a quarter of the gap, or less."""
+    return 0.25 * gap / float(weight.sum())
+
+
+def _share_done(missing: float, gap: float, size: float) -> float:
+    """Guess how much of the work is done from the gap that is left, on a scale of logarithms."""
+    if not math.isfinite(missing) or missing >= size:
+        return 0.0
+    return min(1.0, math.log(size / max(missing, gap)) / math.log(size / gap)) if gap < size else 1.0
