@@ -119,9 +119,9 @@ def _modules_that_the_checker_is_made_of() -> list[str]:
     while waiting:
         name = waiting.pop()
         found.append(name)
-        for imported in _imports(PACKAGE / f"{name}.py"):
-            if imported not in found and imported not in waiting:
-                waiting.append(imported)
+        folder = PACKAGE / name
+        for path in sorted(folder.glob("**/*.py")) if folder.is_dir() else [PACKAGE / f"{name}.py"]:
+            waiting += [one for one in _imports(path) if one not in [*found, *waiting]]
     return sorted(found)
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lossfloor.floors import Floor, floor
     from lossfloor.gaussian import GaussianFloor, gaussian_floor
     from lossfloor.multiclass import MulticlassFloor
+    from lossfloor.pairwise import PairwiseFloors, pairwise_floors
     from lossfloor.strategy import Attack, PerturbedData
 
 __version__ = "0.1.0"
@@ -73,6 +74,7 @@ __all__ = [
     "LossfloorError",
     "Lp",
     "MulticlassFloor",
+    "PairwiseFloors",
     "PerturbedData",
     "Precomputed",
     "SparseLinf",
@@ -86,6 +88,7 @@ __all__ = [
     "gaussian_floor",
     "load",
     "losses",
+    "pairwise_floors",
 ]
 
 # The modules that the public names come from.  A module is imported when one of its names is first used, so that
@@ -100,6 +103,7 @@ _HOMES = {
     "floors": ["Floor", "floor"],
     "gaussian": ["GaussianFloor", "gaussian_floor"],
     "multiclass": ["MulticlassFloor"],
+    "pairwise": ["PairwiseFloors", "pairwise_floors"],
     "strategy": ["Attack", "PerturbedData"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

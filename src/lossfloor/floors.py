@@ -739,7 +739,7 @@ def solve_floor(
     weights: IntegerWeights,
     adversary: Adversary,
     *,
-    data: tuple[Any, Any, Adversary],
+    data: tuple[Any, Any, Adversary] | None,
     seconds: Mapping[str, float],
     progress: Progress | None = None,
     upper: Floor | None = None,
@@ -755,8 +755,8 @@ def solve_floor(
         0 or 1, the class of each example.
     weights : IntegerWeights
     adversary : Adversary
-    data : tuple
-        X and y as the user gave them, and the adversary, for `Floor.verify`.
+    data : tuple or None
+        X and y as the user gave them, and the adversary, for `Floor.verify`; None if it gets them again.
     seconds : mapping
         What earlier stages took.
     progress : callable, optional

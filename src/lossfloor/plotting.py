@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lossfloor._files import write_whole
 from lossfloor._validation import must, one_of
-from lossfloor.losses import resolve
+from lossfloor.losses import Loss, resolve
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -111,11 +114,63 @@ def plot_curve(
     return ax
 
 
-def _new_axes(theme: _Theme) -> Axes:
+def plot_matrix(
+    matrix: npt.NDArray[np.float64],
+    labels: Sequence[str],
+    loss: Loss,
+    ax: Axes | None = None,
+    *,
+    dark: bool = False,
+) -> Axes:
+    """Draw the floors of every two classes as a heat map with its numbers.
+
+    Parameters
+    ----------
+    matrix : ndarray of float64, shape (k, k)
+        Symmetric; what `PairwiseFloors.matrix` returned.
+    labels : sequence of k str
+    loss : Loss
+        Whose floors they are.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure of its own.
+    dark : bool, default False
+        For a dark background.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    theme = _DARK if dark else _LIGHT
+    k = len(labels)
+    if ax is None:
+        ax = _new_axes(theme, (2.2 + 0.55 * k, 1.6 + 0.5 * k))
+    shown = np.ma.masked_array(matrix, np.eye(k, dtype=np.bool_))
+    image = ax.imshow(shown, cmap="cividis", vmin=0)
+    top = float(matrix.max()) or 1.0
+    for i in range(k):
+        for j in range(k):
+            if i != j:
+                color = "#ffffff" if matrix[i, j] < 0.6 * top else "#000000"
+                ax.text(j, i, f"{matrix[i, j]:.2f}", ha="center", va="center", color=color, fontsize="x-small")
+    turned = max(map(len, labels)) > 3
+    ax.set_xticks(range(k), labels, rotation=45 if turned else 0, ha="right" if turned else "center")
+    ax.set_yticks(range(k), labels)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("class")
+    ax.set_ylabel("class")
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.85)
+    bar.set_label(f"smallest robust {_LABELS.get(loss.name, loss.name.replace('_', '-'))}", color=theme.ink)
+    bar.ax.tick_params(colors=theme.ink)
+    bar.outline.set_visible(False)
+    return ax
+
+
+def _new_axes(theme: _Theme, size: tuple[float, float] = (6.4, 4.0)) -> Axes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained", facecolor=theme.paper)
+    figure = Figure(figsize=size, dpi=150, layout="constrained", facecolor=theme.paper)
     FigureCanvasAgg(figure)
     ax = figure.add_subplot(facecolor=theme.paper)
     ax.spines[["top", "right"]].set_visible(False)

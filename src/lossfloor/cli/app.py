@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import lossfloor as lf
-from lossfloor.cli import audit, curve, floor, gaussian, info, paper, train, verify
+from lossfloor.cli import audit, curve, floor, gaussian, info, pairwise, paper, train, verify
 from lossfloor.cli._errors import exit_status, message
 
 
@@ -58,7 +58,7 @@ def options(
     """
 
 
-for _command in (floor, curve, verify, audit, train, info, gaussian):
+for _command in (floor, curve, verify, pairwise, audit, train, info, gaussian):
     app.command(_command.__name__.rpartition(".")[2], epilog=_command.EPILOG)(_command.command)
 
 app.add_typer(paper.app)

@@ -146,6 +146,19 @@ def gather(
     return ConflictGraph.from_bits(bits, n_right)
 
 
+def lists_of(piece: ConflictRows) -> list[_Lists]:
+    """Return the sure conflicts of some rows as targets and counts, and the open ones behind them if there are any."""
+    if isinstance(piece, BitRows):
+        lists = [_core.set_bits(piece.bits)]
+        if piece.perhaps is not None and piece.perhaps.any():
+            lists.append(_core.set_bits(piece.perhaps))
+        return lists
+    lists = [(piece.targets, piece.counts)]
+    if piece.perhaps is not None and len(piece.perhaps[0]):
+        lists.append(piece.perhaps)
+    return lists
+
+
 def _as_bits(targets: npt.NDArray[np.int32], counts: npt.NDArray[np.int64], words: int) -> npt.NDArray[np.uint64]:
     bits = np.zeros((len(counts), words), dtype=np.uint64)
     rows = np.repeat(np.arange(len(counts)), counts)

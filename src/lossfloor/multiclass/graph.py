@@ -13,7 +13,8 @@ from scipy import sparse
 
 from lossfloor import _core
 from lossfloor._validation import must
-from lossfloor.adversaries import Adversary, BitRows, Box, ConflictRows, NormBall, Precomputed
+from lossfloor.adversaries import Adversary, Box, NormBall, Precomputed
+from lossfloor.conflicts import lists_of
 from lossfloor.distances import thread_count
 
 #: Called as work goes on: name of the stage, how much is done, how much there is.
@@ -220,7 +221,7 @@ def build(
     for code in range(n_classes - 1):
         left, right = np.flatnonzero(codes == code), np.flatnonzero(codes > code)
         for piece in adversary.conflicts(data[left], data[right], index_a=left, index_b=right):
-            for is_open, (targets, counts) in enumerate(_lists_of(piece)):
+            for is_open, (targets, counts) in enumerate(lists_of(piece)):
                 rows.append(np.repeat(left[piece.start : piece.stop], counts).astype(np.int32))
                 columns.append(right[targets].astype(np.int32))
                 open_from.append(np.full(len(targets), bool(is_open)))
@@ -233,19 +234,6 @@ def build(
     if Meeting.of(adversary, data).kind != "balls":
         return graph
     return _with_squares(graph, adversary, data)
-
-
-def _lists_of(piece: ConflictRows) -> list[tuple[npt.NDArray[np.int32], Ints]]:
-    """Return the sure conflicts of some rows as lists, and the open ones if there are any."""
-    if isinstance(piece, BitRows):
-        lists = [_core.set_bits(piece.bits)]
-        if piece.perhaps is not None and piece.perhaps.any():
-            lists.append(_core.set_bits(piece.perhaps))
-        return lists
-    lists = [(piece.targets, piece.counts)]
-    if piece.perhaps is not None and len(piece.perhaps[0]):
-        lists.append(piece.perhaps)
-    return lists
 
 
 def _as_lists(

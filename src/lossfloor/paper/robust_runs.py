@@ -78,6 +78,13 @@ METHODS: dict[str, Method] = {
     "hard": Method("hard labels"),
     "clipped-paper": Method("soft labels, the paper's rule", "paper"),
     "average": Method("hard labels, averaged weights", average=0.999, beyond=True),
+    "kept-points": Method(
+        "hard labels, attacks of 2 steps that go on from the epoch before, 36 epochs for 12",
+        loss="kept",
+        options={"steps": 2},
+        longer=3.0,
+        beyond=True,
+    ),
     "small-batches": Method("hard labels, batches of 25", batch_size=25, beyond=True),
     "more-epochs": Method("hard labels, 5 steps, 22 epochs for 12", options={"steps": 5}, longer=11 / 6, beyond=True),
     "optimal": Method("optimal soft labels", 0.0),

@@ -1,0 +1,112 @@
+"""``lossfloor pairwise``: the floor of every two classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import lossfloor as lf
+from lossfloor.cli import _adversary as adv
+from lossfloor.cli import _options as opt
+from lossfloor.cli import _output as out
+
+if TYPE_CHECKING:
+    from lossfloor.datasets import Dataset
+    from lossfloor.pairwise import PairwiseFloors
+
+EPILOG = """[bold]Examples[/bold]
+
+lossfloor pairwise digits --l2 1
+
+lossfloor pairwise fashion-mnist --n-per-class 1000 --l2 2.5 --plot pairs.png"""
+
+
+def command(
+    data: opt.DataArgument,
+    n_per_class: opt.NPerClass = None,
+    split: opt.Split = "train",
+    data_dir: opt.DataDir = None,
+    label: opt.Label = None,
+    l2: Annotated[str | None, opt.adversary_option("--l2", "EPS", "Euclidean distance of at most EPS.")] = None,
+    l1: Annotated[str | None, opt.adversary_option("--l1", "EPS", "Sum of absolute changes of at most EPS.")] = None,
+    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Each feature by at most EPS.")] = None,
+    lp: Annotated[
+        tuple[str, str] | None,
+        opt.adversary_option("--lp", "P EPS", "At most EPS in the norm of order P >= 1."),
+    ] = None,
+    adversary: adv.Name = None,
+    param: adv.Parameters = None,
+    adversary_json: adv.JsonFile = None,
+    unit: opt.Unit = None,
+    loss: Annotated[str, opt.output_option("--loss", "NAME", "Which loss to show; cross-entropy by default.")] = "log",
+    csv: Annotated[Path | None, opt.output_option("--csv", "FILE", "Write a table with a row for each pair.")] = None,
+    plot: Annotated[Path | None, opt.output_option("--plot", "FILE", "Draw a heat map (.png, .svg or .pdf).")] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="Draw light on dark.", rich_help_panel="Output")] = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Compute the floor of every two classes, exactly, and the bounds for all classes that follow."""
+    norms = {
+        "l2": None if l2 is None else {"name": "l2", "eps": l2},
+        "l1": None if l1 is None else {"name": "l1", "eps": l1},
+        "linf": None if linf is None else {"name": "linf", "eps": linf},
+        "lp": None if lp is None else {"name": "lp", "p": opt.order_text(lp[0]), "eps": lp[1]},
+    }
+    description = adv.described(norms, adversary, param, adversary_json, None)
+    description.make()  # what is wrong with it is told before the data is read
+    chosen = lf.losses.CrossEntropy() if loss == "log" else lf.losses.resolve(loss)
+    if plot is not None:
+        from lossfloor.plotting import picture_format
+
+        picture_format(plot)
+    opt.check_outputs(csv=csv, plot=plot)
+    examples = opt.DataOptions(data, None, n_per_class, split, data_dir, label, unit).load()
+    with out.progress_bars(quiet=quiet) as progress:
+        result = lf.pairwise_floors(examples.X, examples.y, description.make(examples.unit), progress=progress)
+    if csv is not None:
+        _write_table(csv, result)
+    if plot is not None:
+        from lossfloor.plotting import save_figure
+
+        save_figure(result.plot(loss=chosen, dark=dark), plot)
+    if json:
+        values = result.summary()
+        values["unit"] = out.unit_json(examples.unit)
+        values["data"] = out.data_json(examples)
+        out.print_json(values)
+    else:
+        _print(result, examples, chosen, repr(description.make(examples.unit)))
+
+
+def _write_table(path: Path, result: PairwiseFloors) -> None:
+    import csv
+    import io
+
+    from lossfloor._files import write_whole
+
+    text = io.StringIO(newline="")
+    rows = result.rows()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, lambda stream: stream.write(text.getvalue().encode()))
+
+
+def _print(result: PairwiseFloors, data: Dataset, loss: Any, adversary: str) -> None:
+    name = loss.name.replace("_", "-")
+    out.print_fields(
+        f"Smallest robust {name} of any classifier of two classes (mean over their examples)",
+        {"data": out.show_data(data), "adversary": adversary, "unit": out.show_unit(data.unit)},
+    )
+    labels = [str(label) for label in result.classes.tolist()]
+    digits = 2 if len(labels) > 8 else 4  # as many as fit a terminal
+    rows = [
+        [label, *("" if i == j else f"{value:.{digits}f}" for j, value in enumerate(row))]
+        for i, (label, row) in enumerate(zip(labels, result.matrix(loss).tolist(), strict=True))
+    ]
+    out.print_table(["", *labels], rows)
+    pairs = ", ".join(f"{first} and {second}" for (first, second), _ in result.best_pairs(loss)) or "none"
+    typer.echo(f"All classes together: at least {out.number(result.lower_bound(loss))}, by the pairs {pairs}.")
+    typer.echo("`lossfloor floor --all-classes` gives better bounds.")
