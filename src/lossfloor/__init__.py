@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from lossfloor.floors import Floor, floor
     from lossfloor.gaussian import GaussianFloor, gaussian_floor
     from lossfloor.multiclass import MulticlassFloor
+    from lossfloor.multiclass_classifier import MulticlassFloorClassifier
     from lossfloor.pairwise import PairwiseFloors, pairwise_floors
-    from lossfloor.strategy import Attack, PerturbedData
+    from lossfloor.perturbed import PerturbedData
+    from lossfloor.strategy import Attack
 
 __version__ = "0.1.0"
 
@@ -74,6 +76,7 @@ __all__ = [
     "LossfloorError",
     "Lp",
     "MulticlassFloor",
+    "MulticlassFloorClassifier",
     "PairwiseFloors",
     "PerturbedData",
     "Precomputed",
@@ -103,8 +106,10 @@ _HOMES = {
     "floors": ["Floor", "floor"],
     "gaussian": ["GaussianFloor", "gaussian_floor"],
     "multiclass": ["MulticlassFloor"],
+    "multiclass_classifier": ["MulticlassFloorClassifier"],
     "pairwise": ["PairwiseFloors", "pairwise_floors"],
-    "strategy": ["Attack", "PerturbedData"],
+    "perturbed": ["PerturbedData"],
+    "strategy": ["Attack"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

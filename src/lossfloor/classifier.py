@@ -44,7 +44,7 @@ CHOICES = ("lower", "upper", "middle", "nearest")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Side:
+class Side:
     """The training examples of one class, those that bind most first.
 
     Attributes
@@ -158,16 +158,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """
         self.adversary_ = self._adversary()
         X, y = self._training_data(X, y)
-        weights: npt.NDArray[Any] | None = None
-        if sample_weight is not None:
-            weights = np.asarray(sample_weight)
-            if weights.shape != np.shape(y):
-                raise ValueError(must("sample_weight", f"of shape {np.shape(y)}", f"shape {weights.shape}"))
-            if (weights == 0).any():
-                kept = np.flatnonzero(weights != 0)
-                if len(kept) == 0:
-                    raise ValueError(must("sample_weight", "above zero for some examples", "weights that are all zero"))
-                X, y, weights = _rows(X, kept), y[kept], weights[kept]
+        X, y, weights = with_weight(X, y, sample_weight)
         self.classes_ = np.unique(y)
         self.floor_ = two_class_floor(X, y, self.adversary_, sample_weight=weights)
         data = self.adversary_.as_data(X, len(y))
@@ -177,7 +168,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         for members, order, free in ((~second, -posterior, 0.0), (second, posterior, 1.0)):
             positions = np.flatnonzero(members)
             index = positions[np.argsort(order[positions], kind="stable")]
-            sides.append(_Side(data[index], index, posterior[index], free))
+            sides.append(Side(data[index], index, posterior[index], free))
         self._sides = tuple(sides)
         return self
 
@@ -196,7 +187,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _training_data(self, X: Any, y: Any) -> tuple[Any, npt.NDArray[Any]]:
         """Check the data: by scikit-learn's rules where examples are rows of numbers, else the adversary does."""
         if isinstance(self.adversary_, ConvexAdversary):
-            X, y = validate_data(self, _flat(X), y)
+            X, y = validate_data(self, flat(X), y)
         else:
             y = np.asarray(y)
             if isinstance(X, np.ndarray) and X.ndim == 2:
@@ -212,7 +203,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         check_is_fitted(self)
         one_of("choice", self.choice, CHOICES)  # it may have been set anew since fitting
         if isinstance(self.adversary_, ConvexAdversary):
-            return as_points("X", validate_data(self, _flat(X), reset=False))
+            return as_points("X", validate_data(self, flat(X), reset=False))
         return X if hasattr(X, "__len__") else list(X)
 
     def predict_interval(self, X: Any) -> tuple[Doubles, Doubles]:
@@ -239,7 +230,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return first, second
 
     def _ends(self, points: Any) -> list[Doubles]:
-        return [side.end(_first_cover(self.adversary_, side, points)) for side in self._sides]
+        return [side.end(first_cover(self.adversary_, side, points)) for side in self._sides]
 
     def predict_proba(self, X: Any) -> Doubles:
         """Return the probabilities of the two classes at each point.
@@ -438,7 +429,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         both = a + b
         return np.where(both > 0, b / np.where(both > 0, both, 1.0), 0.0 if code == 0 else 1.0)
 
-    def _candidates(self, new: _New, other: _Side, binding: Positions) -> Iterator[tuple[Positions, Any]]:
+    def _candidates(self, new: _New, other: Side, binding: Positions) -> Iterator[tuple[Positions, Any]]:
         """Yield points of the neighbourhoods of some new examples: (which examples, points)."""
         everyone = np.arange(len(binding))
         met = np.flatnonzero(binding >= 0)
@@ -486,7 +477,22 @@ class _New:
         return radii if len(radii) == len(self.positions) else radii * len(self.positions)
 
 
-def _flat(X: Any) -> Any:
+def with_weight(
+    X: Any, y: npt.NDArray[Any], sample_weight: Any
+) -> tuple[Any, npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """Leave out the examples of weight zero."""
+    if sample_weight is None:
+        return X, y, None
+    weights = np.asarray(sample_weight)
+    if weights.shape != np.shape(y):
+        raise ValueError(must("sample_weight", f"of shape {np.shape(y)}", f"shape {weights.shape}"))
+    kept = np.flatnonzero(weights != 0)
+    if len(kept) == 0:
+        raise ValueError(must("sample_weight", "above zero for some examples", "weights that are all zero"))
+    return (X, y, weights) if len(kept) == len(y) else (_rows(X, kept), y[kept], weights[kept])
+
+
+def flat(X: Any) -> Any:
     """Make each example one row where examples have more than one dimension."""
     return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 and len(X) else X
 
@@ -509,7 +515,7 @@ def _meeting(adversary: Adversary, x: Any, v: Any) -> Any | None:
         return None
 
 
-def _radii(ball: GaugeBall, side: _Side, chosen: Positions | None = None) -> tuple[Fraction, ...]:
+def _radii(ball: GaugeBall, side: Side, chosen: Positions | None = None) -> tuple[Fraction, ...]:
     """Return the radii of training examples, one each."""
     index = side.index if chosen is None else side.index[chosen]
     radii = ball.radii(len(index), index)
@@ -529,7 +535,7 @@ def _first_true(flags: npt.NDArray[np.bool_]) -> Positions:
 
 
 def _first_within(
-    order: exact.Order, points: npt.NDArray[Any], side: _Side, left: Sequence[Fraction], right: Sequence[Fraction]
+    order: exact.Order, points: npt.NDArray[Any], side: Side, left: Sequence[Fraction], right: Sequence[Fraction]
 ) -> Positions:
     """Return for each point the first example of a side within the sum of their radii, -1 for none."""
     radii = Radii(tuple(left), tuple(right))
@@ -570,7 +576,7 @@ def _least_distances(points: npt.NDArray[Any], data: npt.NDArray[Any]) -> Double
     return answer
 
 
-def _first_cover(adversary: Adversary, side: _Side, points: Any) -> Positions:
+def first_cover(adversary: Adversary, side: Side, points: Any) -> Positions:
     """Return for each point the first example of a side whose neighbourhood has it, -1 for none."""
     if isinstance(adversary, NormBall):
         radii = adversary.radii(len(side.index), side.index)
@@ -587,7 +593,7 @@ def _first_cover(adversary: Adversary, side: _Side, points: Any) -> Positions:
     return found
 
 
-def _first_cover_by_gauges(ball: GaugeBall, side: _Side, points: npt.NDArray[Any]) -> Positions:
+def _first_cover_by_gauges(ball: GaugeBall, side: Side, points: npt.NDArray[Any]) -> Positions:
     radii = _radii(ball, side)
     brackets = np.array([exact.bracket(radius) for radius in radii])
     found = []
@@ -600,7 +606,7 @@ def _first_cover_by_gauges(ball: GaugeBall, side: _Side, points: npt.NDArray[Any
     return np.concatenate(found)
 
 
-def _first_met(trained: Adversary, side: _Side, new: _New) -> Positions:
+def _first_met(trained: Adversary, side: Side, new: _New) -> Positions:
     """Return for each new example the first of a side whose neighbourhood can meet its own, -1 for none."""
     if isinstance(trained, NormBall) and isinstance(new.mover, NormBall):
         left = new.mover.radii(len(new.positions), new.positions)
@@ -619,7 +625,7 @@ def _first_possible(rows: ConflictRows) -> Positions:
     return np.where(found == none, -1, found)
 
 
-def _first_around(trained: Adversary, side: _Side, new: _New) -> Positions:
+def _first_around(trained: Adversary, side: Side, new: _New) -> Positions:
     """Return for each new example the first of a side whose neighbourhood is known to hold its own, -1 for none."""
     found = np.full(len(new.positions), -1, dtype=np.intp)
     if not (isinstance(trained, NormBall) and isinstance(new.mover, NormBall) and len(new.mover.eps) == 1):
@@ -628,7 +634,7 @@ def _first_around(trained: Adversary, side: _Side, new: _New) -> Positions:
     rooms = [radius - new.radii()[0] for radius in _radii(trained, side)]
     large = np.flatnonzero([room >= 0 for room in rooms])
     if len(large):
-        part = _Side(side.data[large], side.index[large], side.posterior[large], side.free)
+        part = Side(side.data[large], side.index[large], side.posterior[large], side.free)
         first = _first_within(trained.order, new.data, part, (Fraction(0),), [rooms[i] for i in large])
         found = np.where(first >= 0, large[first], -1)
     return found

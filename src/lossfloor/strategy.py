@@ -18,9 +18,8 @@ choose.)
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +27,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from lossfloor import exact, losses
+from lossfloor import exact
 from lossfloor._validation import must
 from lossfloor.adversaries import Adversary, Precomputed
 from lossfloor.adversaries.gauges import GaugeBall
+from lossfloor.perturbed import PerturbedData, gathered
 
 if TYPE_CHECKING:
     from lossfloor.certificates import Certificate
@@ -89,75 +89,6 @@ def _shares(
     return table[:, 0], table[:, 1], table[:, 2:]
 
 
-@dataclasses.dataclass(frozen=True)
-class PerturbedData:
-    """A weighted data set: the whole distribution of the perturbed data, a row for each example and place it goes to.
-
-    Attributes
-    ----------
-    points : ndarray, shape (m, ...)
-        The perturbed examples; both examples of a pair have the same point.
-    labels : ndarray, shape (m,)
-        The labels, which perturbing does not change.
-    weights : ndarray of float64, shape (m,)
-        Positive, with sum one: weight of the example times the probability that it goes there.
-    index : ndarray of intp, shape (m,), ascending
-        Which example was perturbed.
-    partner : ndarray of intp, shape (m,)
-        The example of the other class that can be moved there too; -1 where the example stays.
-    """
-
-    points: npt.NDArray[Any]
-    labels: npt.NDArray[Any]
-    weights: npt.NDArray[np.float64]
-    index: Positions
-    partner: Positions
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def bayes_risk(self, loss: Any = "cross-entropy") -> float:
-        """Return the smallest expected loss of any function on this data, from the points and labels alone.
-
-        Equal points are put together, and the best answer on each is found from the weights of the two classes there.
-        By the theorem it is the floor; it is computed from what the data set holds, without blocks and posteriors.
-
-        Parameters
-        ----------
-        loss : Loss, str or callable, default "cross-entropy"
-            As for `Floor.loss`.
-
-        Returns
-        -------
-        float
-            Mean over the weighted examples.
-
-        Examples
-        --------
-        >>> import lossfloor as lf
-        >>> floor = lf.floor([[0.0], [1.0], [5.0]], ["a", "b", "b"], lf.L1(0.5))
-        >>> floor.attack().expected().bayes_risk("brier"), floor.brier
-        (0.16666666666666666, 0.16666666666666666)
-        """
-        numbers: dict[Hashable, int] = {}
-        place = np.array([numbers.setdefault(_key(point), len(numbers)) for point in self.points], dtype=np.intp)
-        second = self.labels == np.unique(self.labels)[1]
-        a, b = (np.bincount(place[side], self.weights[side], len(numbers)) for side in (~second, second))
-        return float(losses.resolve(loss).block_risk(a, b).sum())
-
-
-def _key(point: Any) -> Hashable:
-    """Return something equal for equal points."""
-    if not isinstance(point, np.ndarray):
-        key: Hashable = point
-        return key
-    return (point + 0).tobytes() if point.dtype.kind == "f" else _hashable(point)  # -0.0 + 0 is 0.0
-
-
-def _hashable(point: npt.NDArray[Any]) -> Hashable:
-    return tuple(point.ravel().tolist()) if point.dtype == object else point.tobytes()
-
-
 class Attack:
     """The attack that no classifier can beat; `Floor.attack` makes one.
 
@@ -213,11 +144,11 @@ class Attack:
     def _points(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """The common points of the pairs, and those of the examples that stay, of one dtype."""
         if isinstance(self._adversary, GaugeBall):
-            met = _ball_points(self._adversary, self._data, self.pairs)
+            met = ball_points(self._adversary, self._data, self.pairs)
             return met, self._data[self._staying].astype(met.dtype)
         met_list = [self._meet(pair) for pair in self.pairs]
         stay_list = [self._stay(i) for i in self._staying.tolist()]
-        everything = _gathered(met_list + stay_list, self._data)
+        everything = gathered(met_list + stay_list, self._data)
         met, stay = everything[: len(met_list)], everything[len(met_list) :]
         for i, points in ((self.pairs[:, 0], met), (self.pairs[:, 1], met), (self._staying, stay)):
             if len(i):
@@ -323,18 +254,7 @@ def _no_point(examples: Positions, why: str) -> ArithmeticError:
     return ArithmeticError(f"examples {' and '.join(map(str, examples.tolist()))}: {why}")
 
 
-def _gathered(points: list[Any], data: Any) -> npt.NDArray[Any]:
-    """Put points together: a matrix of numbers where the data is one, else an array of objects."""
-    shape = data.shape[1:] if isinstance(data, np.ndarray) and data.ndim > 1 else None
-    if shape is not None and all(isinstance(point, np.ndarray) and point.shape == shape for point in points):
-        return np.stack(points)
-    objects = np.empty(len(points), dtype=object)
-    for i, point in enumerate(points):
-        objects[i] = point
-    return objects
-
-
-def _ball_points(ball: GaugeBall, data: npt.NDArray[Any], pairs: Positions) -> npt.NDArray[Any]:
+def ball_points(ball: GaugeBall, data: npt.NDArray[Any], pairs: Positions) -> npt.NDArray[Any]:
     """Find a common point for each pair of balls, in the dtype of the data if that can hold all of them."""
     for dtype in [data.dtype, np.dtype(np.float64)]:
         points = np.empty((len(pairs), data.shape[1]), dtype=dtype)

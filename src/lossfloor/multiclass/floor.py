@@ -21,6 +21,7 @@ from lossfloor._validation import as_fraction, must
 from lossfloor.adversaries import Adversary, NormBall, Precomputed, from_config
 from lossfloor.exceptions import CertificateError, MissingDependencyError
 from lossfloor.multiclass import dual, solve
+from lossfloor.multiclass.attack import MulticlassAttack
 from lossfloor.multiclass.cliques import Rows, Separator
 from lossfloor.multiclass.graph import ClassGraph, Doubles, Ints, Meeting, Progress, build, squared_radii
 from lossfloor.multiclass.separable import SeparableLoss
@@ -307,7 +308,7 @@ class MulticlassFloor:
             loss=loss,
             lower=lower_float,
             upper=upper,
-            relaxed=found.relaxed / unit if self.max_degree is not None else upper,
+            relaxed=min(found.relaxed / unit, upper),
             correct_probability=found.q,
             dual=proof,
             complete=found.complete,
@@ -539,9 +540,44 @@ class MulticlassFloor:
             raise CertificateError(f"this floor is not one against {adversary!r}")
         matrix = adversary.matrix if isinstance(adversary, Precomputed) else None
         meets = None
-        if not certificates.decides(self._adversary):
+        if matrix is None:
             meets = _meeting_test(adversary or from_config(self._adversary), X, self.n_examples)
         return certificates.check_multiclass(self.certificate(loss), X, y, matrix=matrix, meets=meets)
+
+    # The adversary's side.
+
+    def attack(
+        self, X: Any = None, *, loss: Any = "cross-entropy", adversary: Adversary | None = None
+    ) -> MulticlassAttack:
+        """Return the attack by the adversary's best mixed strategy for a loss: it makes perturbed data.
+
+        Parameters
+        ----------
+        X : array_like, optional
+            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+        loss : Loss, str or callable, default "cross-entropy"
+        adversary : Adversary, optional
+            Needed after `load` for one whose functions are not part of a file.
+
+        Returns
+        -------
+        MulticlassAttack
+
+        Raises
+        ------
+        TypeError
+            If the adversary knows no points (`Precomputed`).
+        ValueError
+            If the data is needed and not given, or `adversary` is not that of this floor.
+        """
+        if self._source is None and X is None:
+            raise ValueError(must("X", "given, since this floor was read from a file", X))
+        if self._source is not None:
+            X, adversary = self._source[0] if X is None else X, adversary or self._source[2]
+        adversary = adversary or from_config(self._adversary)
+        if _but_digest(adversary.config()) != _but_digest(self._adversary):
+            raise ValueError(must("adversary", "that of this floor", adversary))
+        return MulticlassAttack(self, losses.resolve(loss), X, adversary)
 
     # In and out.
 
