@@ -81,44 +81,45 @@ def lower_bound(dual: Dual, weight: Ints, loss: SeparableLoss) -> Fraction:
     """
     unit = exact.power_of_two(-dual.bits)
     sums = dual.sums(len(weight))
-    paid = int(dual.z.astype(object).sum()) * unit if len(dual.z) else Fraction(0)
+    paid: Fraction = sum(dual.z.tolist()) * unit
     touched = sums > 0
-    # An example without weight on its conflicts may be answered with certainty.
-    free = int(weight[~touched].astype(object).sum()) if (~touched).any() else 0
-    gained = _gained(sums[touched], weight[touched], unit, loss.loss)
+    gained = _gained(sums[touched].tolist(), weight[touched].tolist(), dual.bits, loss.loss)
     if gained is None:
         with np.errstate(over="ignore"):
             s = np.ldexp(sums[touched].astype(np.float64), -dual.bits)
         gained = _down(loss.tangent_bound(weight[touched].astype(np.float64), s) * (1 - 2.0**-48))
-    at_one = Fraction(0) if loss.at_one == 0 else Fraction(loss.at_one) * free
-    return gained + at_one - paid
+    # An example without weight on its conflicts may be answered with certainty.
+    free: Fraction = Fraction(loss.at_one) * sum(weight[~touched].tolist())
+    return gained + free - paid
 
 
-def _gained(sums: Ints, weight: Ints, unit: Fraction, loss: losses.Loss) -> Fraction | None:
-    """Return the sum of ``min w l(q) + s q`` in closed form, or None where there is none."""
-    pairs = list(zip((s * unit for s in sums.tolist()), weight.tolist(), strict=True))
+def _gained(sums: list[int], weights: list[int], bits: int, loss: losses.Loss) -> Fraction | None:
+    """Return the sum of ``min w l(q) + s q`` in closed form, or None where there is none; s in units of 2^-bits."""
+    # Both as whole numbers in the finer of the two units.
+    scale = max(bits, 0)
+    pairs = [(s << max(-bits, 0), w << scale) for s, w in zip(sums, weights, strict=True)]
+    unit = exact.power_of_two(-scale)
     if isinstance(loss, losses.ZeroOne):
-        return sum((min(s, Fraction(w)) for s, w in pairs), Fraction(0))
+        return sum(min(s, w) for s, w in pairs) * unit
     if isinstance(loss, losses.Brier):
-        return _brier(pairs)
+        return _brier(pairs) * unit
     if isinstance(loss, losses.CrossEntropy):
-        plain = sum((min(s, Fraction(w)) for s, w in pairs), Fraction(0))
+        plain = sum(min(s, w) for s, w in pairs) * unit
         # w log(s / w), each term right to a few units in the last place.
-        logs = np.array([w * math.log(s / w) for s, w in pairs if s > w])
+        logs = np.array([math.ldexp(w, -scale) * math.log(s / w) for s, w in pairs if s > w])
         return plain + _down(logs * (1 - 2.0**-49))
     return None
 
 
-def _brier(pairs: list[tuple[Fraction, int]]) -> Fraction:
+def _brier(pairs: list[tuple[int, int]]) -> Fraction:
     """Return the sum of ``s - s^2 / 4w`` where s < 2w, else w, with one quotient for each weight."""
-    plain: dict[int, Fraction] = {}
-    square: dict[int, Fraction] = {}
+    plain = 0
+    square: dict[int, int] = {}
     for s, w in pairs:
-        reached = s if s < 2 * w else Fraction(w)
-        plain[w] = plain.get(w, Fraction(0)) + reached
+        plain += s if s < 2 * w else w
         if s < 2 * w:
-            square[w] = square.get(w, Fraction(0)) + s * s
-    return sum(plain.values(), Fraction(0)) - sum((value / (4 * w) for w, value in square.items()), Fraction(0))
+            square[w] = square.get(w, 0) + s * s
+    return plain - sum((Fraction(value, 4 * w) for w, value in square.items()), Fraction(0))
 
 
 def _down(terms: Doubles) -> Fraction:
@@ -182,9 +183,10 @@ def _inside(points: npt.NDArray[Any], steps: Ints, radii: list[Fraction]) -> boo
     total = sum(t)
     pulls = [sum(a * b for a, b in zip(row, t, strict=True)) for row in gram]
     spread = sum(a * b for a, b in zip(pulls, t, strict=True))
-    scale = exact.power_of_two(2 * exponent)
+    unit, square = exact.power_of_two(2 * exponent), total * total
     return all(
-        (total * total * gram[i][i] - 2 * total * pulls[i] + spread) * scale <= radius * total * total
+        (square * gram[i][i] - 2 * total * pulls[i] + spread) * unit.numerator * radius.denominator
+        <= radius.numerator * square * unit.denominator
         for i, radius in enumerate(radii)
     )
 

@@ -139,7 +139,7 @@ def solve(
     q = np.ones(len(graph))
     relaxed = float(weight[graph.degrees == 0].sum()) * loss.at_one
     rows, pool, z = Rows.none(), Rows.none(), [np.zeros(0)]
-    solutions = _in_parallel(one, len(parts))
+    solutions = _in_parallel(one, [len(part) for part in parts])
     for vertices, part in zip(parts, solutions, strict=True):
         q[vertices] = part.q
         rows, pool = rows + part.rows.renamed(vertices), pool + part.pool.renamed(vertices)
@@ -167,8 +167,11 @@ def _among_twins(rows: Rows, z: Doubles, twin: npt.NDArray[np.intp], weight: Dou
     for v, first in enumerate(twin.tolist()):
         twins.setdefault(first, []).append(v)
     several = {first: group for first, group in twins.items() if len(group) > 1}
-    if not several:
+    if not several or len(rows) == 0:
         return rows, z
+    touched = np.add.reduceat(np.isin(rows.members, list(several)), rows.offsets[:-1], dtype=np.int64) > 0
+    untouched, kept = rows.kept(~touched), z[~touched]
+    rows, z = rows.kept(touched), z[touched]
     ends = {first: np.cumsum(weight[group]) / weight[group].sum() for first, group in several.items()}
     members: list[list[int]] = []
     shares: list[float] = []
@@ -185,7 +188,7 @@ def _among_twins(rows: Rows, z: Doubles, twin: npt.NDArray[np.intp], weight: Dou
             sure.append(bool(rows.sure[e]))
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in members])]).astype(np.int64)
     flat = np.array([v for row in members for v in row], dtype=np.int32)
-    return Rows(offsets, flat, np.array(sure, dtype=np.bool_)), np.array(shares)
+    return untouched + Rows(offsets, flat, np.array(sure, dtype=np.bool_)), np.concatenate([kept, shares])
 
 
 def _parts(labels: npt.NDArray[np.int32], alive: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.intp]]:
@@ -207,13 +210,13 @@ def _inside(rows: Rows, vertices: npt.NDArray[np.intp], n: int) -> Rows:
     return dataclasses.replace(kept, members=place[kept.members])
 
 
-def _in_parallel(one: Callable[[int, int], Solution], count: int) -> list[Solution]:
-    """Solve the parts side by side; one part alone has all threads."""
-    threads = thread_count()
-    if count < 2 or threads < 2:
-        return [one(i, threads) for i in range(count)]
+def _in_parallel(one: Callable[[int, int], Solution], sizes: Sequence[int]) -> list[Solution]:
+    """Solve the parts side by side; if one of them is most of the work, one after the other with all threads each."""
+    threads, parts = thread_count(), range(len(sizes))
+    if threads < 2 or 2 * max(sizes, default=0) >= sum(sizes):
+        return [one(i, threads) for i in parts]
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda i: one(i, 1), range(count)))
+        return list(pool.map(lambda i: one(i, 1), parts))
 
 
 class _Report:
@@ -296,10 +299,11 @@ class _Part:
             exhausted = stage.complete and found.unfinished == 0 and len(found.rows) == 0
             if exhausted and self.solved_to <= 0.25 * gap and stage.above <= _finest(gap, self.weight):
                 break  # all that is left is rounding
+            coarse = stage.degree < most_degree
             self._plan(stage, found, most_degree, gap)
             if len(found.rows) or self.solved_to > 0.25 * gap:
                 self._add(found.rows)
-                self._master(gap, limits)
+                self._master(gap, limits, coarse)
         if most_degree < classes or math.isinf(self.relaxed):
             # What a classifier reaches has to satisfy the larger conflicts, too.
             _, self.best_q = self._feasible(self._search(_Stage(classes, _finest(gap, self.weight)), limits).most)
@@ -353,8 +357,8 @@ class _Part:
         self.z = np.concatenate([self.z, np.zeros(len(rows))])
         self.idle = np.concatenate([self.idle, np.zeros(len(rows), dtype=np.int64)])
 
-    def _master(self, gap: float, limits: Limits) -> None:
-        """Solve the problem over the rows at hand, as finely as what is missing asks for."""
+    def _master(self, gap: float, limits: Limits, coarse: bool = False) -> None:
+        """Solve the problem over the rows at hand, coarsely or as finely as what the last rows changed asks for."""
         target = self.solved_to = max(0.25 * gap, self.master_gap)
         self.q, z, self.next_q, self.z, lower, _, self.balance, steps = _core.master(
             self.weight,
@@ -373,7 +377,7 @@ class _Part:
         if gained > 0:
             carrying = z > 0
             self.lower, self.dual = lower, (self.rows.kept(carrying), z[carrying])
-        if math.isfinite(gained):
+        if math.isfinite(gained) and not coarse:
             self.master_gap = min(self.master_gap, max(0.25 * gap, 0.2 * gained))
         if steps == 0 or len(self.rows) == 0:
             self.master_gap *= 0.3
