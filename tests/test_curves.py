@@ -159,3 +159,25 @@ def test_progress_is_told():
     lf.curve([[0], [1]], [0, 1], lf.L2, eps=[0, 1], progress=lambda *args: told.append(args))
     assert ("pairs", 1, 1) in told
     assert ("budgets", 2, 2) in told
+
+
+def test_a_curve_with_open_pairs_says_bounds():
+    """`Curve.summary` in Python tells what the command line tells."""
+
+    def family(eps):
+        def meet(x, y):
+            if x + y > 10:
+                raise ArithmeticError  # it cannot be decided
+            return x if abs(x - y) <= eps else None
+
+        return lf.CustomAdversary(contains=lambda x, z: abs(x - z) <= eps, meet=meet)
+
+    curve = lf.curve([1, 9, 1, 9], [0, 0, 1, 1], family, eps=[0, 1])
+    told = curve.summary()
+    assert told["status"] == "bounds"
+    for name in ("cross_entropy", "zero_one", "brier"):
+        assert told["upper"][name] == [getattr(one.upper, name) for one in curve.floors]
+        assert told[name][0] < told["upper"][name][0]
+    exact = lf.curve(np.array([[1.0], [2.0]]), [0, 1], lf.Linf, eps=[0, 1]).summary()
+    assert exact["status"] == "exact"
+    assert "upper" not in exact

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor import _core, conflicts
+from lossfloor import _core, conflicts, multiclass
 from lossfloor._files import write_whole
-from lossfloor._validation import as_fraction, as_labels, must
+from lossfloor._validation import as_fraction, as_labels, as_positive, must
 from lossfloor.adversaries import Adversary, BitRows, Lp, NormBall
 from lossfloor.distances import PairSweep, Radii, thread_count
 from lossfloor.exceptions import MissingDependencyError
@@ -242,16 +242,19 @@ class Curve:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return the curve as JSON can hold it."""
+        """Return the curve as JSON can hold it; with the key "upper" where pairs of examples stayed open."""
+        bounds = any(one.status == "bounds" for one in self.floors)
+        upper = {name: [one.upper.loss(name) for one in self.floors] for name in ("cross_entropy", "zero_one", "brier")}
         config = self._problem.make(self._eps[-1]).config()
         config.pop("eps", None)
         return {
-            "status": "exact",
+            "status": "bounds" if bounds else "exact",
             "adversary": config,
             "classes": [Floor.plain(label) for label in self._problem.classes],
             "n_examples": len(self._problem.codes),
             "separation": None if math.isnan(self.separation) else self.separation,
             **{name: column.tolist() for name, column in self._columns().items()},
+            **({"upper": upper} if bounds else {}),
             "seconds": self.seconds,
         }
 
@@ -285,15 +288,18 @@ def curve(
     unit: Any = 1,
     p: Any = None,
     sample_weight: Any = None,
+    gap: float = 1e-4,
     progress: Progress | None = None,
-) -> Curve:
+) -> Curve | multiclass.MulticlassCurve:
     """Compute the floors of a whole grid of budgets with one pass over the pairs of examples.
+
+    Of more than two classes, each budget has a pass of its own, and takes over the conflicts that smaller ones found.
 
     Parameters
     ----------
     X : array_like, shape (n, ...)
     y : array_like, shape (n,)
-        Labels of two classes.
+        Labels of two classes or more.
     family : type or callable
         `L1`, `L2`, `Linf` or `Lp`; or a function that makes an adversary of a budget (then every budget makes its own
         pass, and `Curve.eps_at` is not to be had).
@@ -305,12 +311,15 @@ def curve(
         Order of the norm, for `Lp` only.
     sample_weight : array_like, shape (n,), optional
         Positive weights.
+    gap : float, default 1e-4
+        More than two classes: the difference of the bounds that is good enough; positive.
     progress : callable, optional
         Called with (stage, done, in all) as the work goes on.
 
     Returns
     -------
-    Curve
+    Curve or MulticlassCurve
+        Of two classes, or of more.
 
     Raises
     ------
@@ -326,13 +335,14 @@ def curve(
     grid = _grid(eps)
     make = _maker(family, unit, p)
     classes, codes = as_labels("y", y)
-    if len(classes) != 2:
-        raise ValueError(must("y", "of two classes", f"{len(classes)} classes: {classes.tolist()}"))
+    gap = as_positive("gap", gap)
     ball = make(grid[-1])
     if not isinstance(ball, Adversary):
         raise TypeError(must("family", "a class of adversaries, such as lossfloor.L2", family))
     data = ball.as_data(X, len(codes))
     weights = as_integers(sample_weight, len(codes))
+    if len(classes) > 2:
+        return multiclass.multiclass_curve(X, y, classes, codes, weights, make, grid, gap=gap, progress=progress)
     if not isinstance(ball, NormBall):
         floors = tuple(
             two_class_floor(X, y, make(value), sample_weight=sample_weight, progress=_one_of(progress, i, len(grid)))

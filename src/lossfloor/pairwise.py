@@ -3,8 +3,7 @@ r"""Floors of every two classes, and what they say of all classes together.
 Two bounds for k classes follow from floors of two, without a conflict of three examples (``docs/multiclass.md`` has the
 proofs).  Whatever a classifier of k classes does, on the examples of two classes it is no better than a classifier of
 these two; so the floors of disjoint pairs of classes add up, weighted by the share of their examples.  And if all
-classes but one are merged, cross-entropy and 0-1 loss can only fall; so each floor of one class against the rest is a
-bound.
+classes but one are merged, a loss can only fall; so each floor of one class against the rest is a bound.
 """
 
 from __future__ import annotations
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: The losses for which one class against the rest is a bound for all classes.
-_MERGING = ("cross_entropy", "zero_one")
 #: Classes up to which the best disjoint pairs are found among all sets of pairs.
 _MOST_TO_MATCH = 16
 
@@ -176,7 +173,7 @@ class PairwiseFloors:
             "classes": self.classes.tolist(),
             "cross_entropy": self.matrix("cross-entropy").tolist(),
             "zero_one": self.matrix("zero-one").tolist(),
-            "lower_bound": {name: self.lower_bound(name) for name in _MERGING},
+            "lower_bound": {name: self.lower_bound(name) for name in ("cross_entropy", "zero_one")},
             "seconds": self.seconds,
         }
 
@@ -362,8 +359,8 @@ def one_vs_rest_bound(
     ----------
     X, y, adversary, sample_weight
         As for `pairwise_floors`.
-    loss : {"cross-entropy", "zero-one"}
-        For other losses it is no bound.
+    loss : Loss, str or callable, default "cross-entropy"
+        As for `Floor.loss`.
     progress : callable, optional
         Called with ("classes", done, in all).
 
@@ -385,8 +382,6 @@ def one_vs_rest_bound(
     {'a': 0.25, 'b': 0.25, 'c': 0.25}
     """
     chosen = losses.resolve(loss)
-    if chosen.name not in _MERGING:
-        raise ValueError(must("loss", "cross-entropy or 0-1, where merging classes can only lower the loss", loss))
     classes, codes = as_labels("y", y)
     found = {}
     for code, label in enumerate(classes.tolist()):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lossfloor.curves import Curve
+    from lossfloor.multiclass import MulticlassCurve
 
 #: What `save_figure` writes, by the ending of the file.
 FORMATS = ("pdf", "png", "svg")
@@ -42,7 +43,7 @@ _DARK = _Theme("#16181d", "#e8e8e8", "#9aa0aa", ("#56b4e9", "#e69f00", "#2fc29b"
 
 
 def plot_curve(
-    curve: Curve,
+    curve: Curve | MulticlassCurve,
     ax: Axes | None = None,
     *,
     losses: Sequence[Any] = ("cross_entropy", "zero_one"),
@@ -52,7 +53,7 @@ def plot_curve(
 
     Parameters
     ----------
-    curve : Curve
+    curve : Curve or MulticlassCurve
         What `lossfloor.curve` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure of its own, which pyplot does not know and no window shows.

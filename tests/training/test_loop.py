@@ -18,6 +18,7 @@ from torch import nn
 
 from lossfloor.training import MLP, RobustLoss, Settings, SoftLabelDataset, Threat, fit, load_model, worst_case
 from lossfloor.training.checkpoints import load
+from lossfloor.training.closing import KeptPoints
 
 THREAT = Threat("l2", 0.1)
 
@@ -226,3 +227,34 @@ def test_a_loss_that_is_not_finite_is_told() -> None:
 def test_settings_that_are_none(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=name):
         Settings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_what_a_loss_keeps_is_part_of_the_checkpoint(tmp_path: Path) -> None:
+    """Stopped between two epochs and begun again, kept attack points end in the same bits."""
+
+    def train(epochs: int, checkpoint: Path) -> dict[str, torch.Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        X, y = torch.rand(24, 3, generator=generator), torch.arange(24) % 2
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            model = MLP((3,), hidden=(6,))
+        loss = KeptPoints(Threat("l2", 0.2), 24)
+        settings = Settings(epochs=4, batch_size=8, warmup=1)
+        stopped = False
+
+        def stop(stage: str, done: int, total: int) -> None:
+            if epochs < 4 and done > epochs * total // 4:
+                raise KeyboardInterrupt
+
+        try:
+            fit(model, SoftLabelDataset((X, y)), loss, settings, checkpoint=checkpoint, progress=stop)
+        except KeyboardInterrupt:
+            stopped = True
+        assert stopped == (epochs < 4)
+        return model.state_dict()
+
+    whole = train(4, tmp_path / "whole.pt")
+    train(2, tmp_path / "broken.pt")
+    assert 1 <= len(load(tmp_path / "broken.pt")["history"]) < 4
+    again = train(4, tmp_path / "broken.pt")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)

@@ -19,7 +19,7 @@ from lossfloor.training import (
     soft_cross_entropy,
     trades,
 )
-from lossfloor.training.closing import AnnealedClipping, CappedLoss, IntervalTargets, OptimalPoints
+from lossfloor.training.closing import AnnealedClipping, CappedLoss, IntervalTargets, KeptPoints, OptimalPoints
 
 THREAT = Threat("l2", 0.3)
 
@@ -202,3 +202,45 @@ def test_losses_beyond_the_paper_tell_mistakes(kind: type[RobustLoss], batch: tu
     option = {AnnealedClipping: "floor_at", CappedLoss: "strength"}[kind]
     with pytest.raises(ValueError, match=option):
         kind(THREAT, **{option: 1.5})
+
+
+def test_kept_points_go_on_from_where_they_ended(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    """Against a model that does not change, a few steps again and again find what many steps find."""
+    x, labels, _ = batch
+    model, index = model_of(), torch.arange(10)
+    loss = KeptPoints(THREAT, 10, steps=2)
+    found = [loss(model, x, labels, None, index).item() for _ in range(12)]
+    far = RobustLoss(THREAT, steps=60)(model, x, labels).item()
+    assert found[0] < found[-1] - 1e-4
+    assert found[-1] == pytest.approx(far, abs=2e-3)
+    moves = loss.state()["moves"]
+    assert (moves.norm(dim=1) <= THREAT.eps).all()
+    assert ((x + moves >= -1e-6) & (x + moves <= 1 + 1e-6)).all()
+
+
+def test_kept_points_belong_to_their_examples(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    """The order of a batch, and which examples share one, change no example's start."""
+    x, labels, _ = batch
+    model = model_of()
+    whole, parts = KeptPoints(THREAT, 10), KeptPoints(THREAT, 10)
+    start = torch.rand(10, 5, generator=torch.Generator().manual_seed(2)) * 0.1
+    for loss in (whole, parts):
+        loss.load_state({"moves": start})
+    whole(model, x, labels, None, torch.arange(10))
+    for index in (torch.tensor([7, 2, 5, 0, 9]), torch.tensor([1, 3, 4, 6, 8])):
+        parts(model, x[index], labels[index], None, index)
+    assert torch.allclose(whole.state()["moves"], parts.state()["moves"], atol=1e-6)
+
+
+def test_kept_points_tell_mistakes(batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    x, labels, _ = batch
+    with pytest.raises(ValueError, match="'index' must be given"):
+        KeptPoints(THREAT, 10)(model_of(), x, labels)
+    with pytest.raises(ValueError, match="'count' must be at least 1"):
+        KeptPoints(THREAT, 0)
+    with pytest.raises(ValueError, match="'first' must be above 0 and at most 1"):
+        KeptPoints(THREAT, 10, first=2.0)
+    with pytest.raises(ValueError, match="'state' must be the moves of 10 examples"):
+        KeptPoints(THREAT, 10).load_state({"moves": torch.zeros(3, 5)})
+    with pytest.raises(ValueError, match="this loss remembers nothing"):
+        RobustLoss(THREAT).load_state({"moves": torch.zeros(3, 5)})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lossfloor.curves import Curve
     from lossfloor.datasets import Dataset
     from lossfloor.floors import Floor
+    from lossfloor.multiclass import MulticlassCurve
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -39,6 +40,12 @@ _NORMS = ("l1", "l2", "linf", "lp")
 def command(
     data: opt.DataArgument,
     classes: opt.Classes = None,
+    all_classes: Annotated[
+        bool,
+        typer.Option(
+            "--all-classes", help="All classes of the data together: bounds for each eps.", rich_help_panel="Data"
+        ),
+    ] = False,
     n_per_class: opt.NPerClass = None,
     split: opt.Split = "train",
     data_dir: opt.DataDir = None,
@@ -83,7 +90,7 @@ def command(
     adversary it is the budget (eps, k or shifts) that is left out of its parameters, and of those of its members.
     """
     from lossfloor.adversaries import NormBall
-    from lossfloor.curves import curve
+    from lossfloor.curves import Curve, curve
 
     norms = {
         "l2": {"name": "l2"} if l2 else None,
@@ -101,7 +108,10 @@ def command(
         raise UsageError("--at needs one of --l2, --l1, --linf and --lp")
     _check_plot(plot, dark)
     opt.check_outputs(csv=csv, plot=plot)
-    examples = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit).load_two_classes()
+    options = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit)
+    if all_classes and (classes is not None or targets):
+        raise UsageError(f"--all-classes does not go with {'--at' if targets else '--classes'}")
+    examples = options.load() if all_classes else options.load_two_classes(", or take all with --all-classes")
     with out.progress_bars(quiet=quiet) as progress:
         result = curve(
             examples.X,
@@ -110,14 +120,18 @@ def command(
             eps=grid,
             progress=progress,
         )
-        reached = {name: _eps_at(result, name, value) for name, value in targets.items()}
+        reached = {}
+        if isinstance(result, Curve):
+            reached = {name: _eps_at(result, name, value) for name, value in targets.items()}
     if csv is not None:
         result.to_csv(csv)
     if plot is not None:
         from lossfloor.plotting import plot_curve, save_figure
 
         save_figure(plot_curve(result, dark=dark), plot)
-    if json:
+    if not isinstance(result, Curve):
+        _tell_multiclass(result, examples, description, json)
+    elif json:
         out.print_json(_as_json(result, examples, description, targets, reached))
     else:
         _print(result, examples, description, targets, reached)
@@ -179,9 +193,6 @@ def _as_json(
     reached: dict[str, float | None],
 ) -> dict[str, Any]:
     values: dict[str, Any] = jsonlib.loads(result.to_json())
-    values["status"] = _status(result)
-    if values["status"] == "bounds":
-        values["upper"] = {name: [getattr(one.upper, name) for one in result.floors] for name in _OWN}
     if values["adversary"]["name"] not in _NORMS:
         values["adversary"] = description.config  # the budget is that of each point
     values["unit"] = out.unit_json(data.unit)
@@ -189,6 +200,34 @@ def _as_json(
     if targets:
         values["at"] = [{"loss": name, "value": float(value), "eps": reached[name]} for name, value in targets.items()]
     return values
+
+
+def _tell_multiclass(result: MulticlassCurve, data: Dataset, description: adv.Description, json: bool) -> None:
+    """Print the bounds of all classes."""
+    if json:
+        values = result.summary()
+        values["unit"] = out.unit_json(data.unit)
+        values["data"] = out.data_json(data)
+        out.print_json(values)
+        return
+    out.print_fields(
+        "Bounds of the smallest robust loss that any classifier can have, over eps",
+        {
+            "data": out.show_data(data),
+            "adversary": _show(description),
+            **({"unit": out.show_unit(data.unit)} if description.has_unit else {}),
+        },
+    )
+    columns = result.columns()
+    rows = [
+        [
+            f"{eps:g}",
+            str(n_edges),
+            *(f"{columns[f'{name}_lower'][i]:.5f} to {columns[f'{name}_upper'][i]:.5f}" for name in _OWN[:2]),
+        ]
+        for i, (eps, n_edges) in enumerate(zip(result.eps, result.n_edges.tolist(), strict=True))
+    ]
+    out.print_table(["eps", "pairs in conflict", "cross-entropy (nats)", "0-1 loss"], rows)
 
 
 def _status(result: Curve) -> str:

@@ -129,8 +129,8 @@ class MulticlassFloor:
     >>> import lossfloor as lf
     >>> result = lf.floor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], ["a", "b", "c"], lf.L2(1))
     >>> low, high = result.bounds("zero-one")
-    >>> round(low, 4), round(high, 4)
-    (0.6667, 0.6667)
+    >>> round(low, 3), round(high, 3)
+    (0.667, 0.667)
     >>> result.correct_probability.round(3)
     array([0.333, 0.333, 0.333])
     """

@@ -231,7 +231,7 @@ def figure3(
             rows = []
             for repeat in range(repeats):
                 X, y, _ = floors[0].sample(n, np.random.default_rng([seed, d, n, repeat]))
-                rows.append(curve(X, y, L2, eps=budgets).cross_entropy)
+                rows.append(curve(X, y, L2, eps=budgets).loss("cross-entropy"))
                 done += 1
                 if progress is not None:
                     progress("samples", done, total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +18,7 @@ from lossfloor._validation import must
 from lossfloor.paper.robust_runs import METHODS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _INK, _FAINT = "#222222", "#8a8a8a"
@@ -86,48 +88,79 @@ class Figure4:
         write_whole(path, lambda stream: stream.write(text.encode()))
 
     def plot(self) -> Figure:
-        """Draw a panel for each network; `lossfloor.plotting.save_figure` writes it."""
+        """Draw methods over eps, a panel for each network, and all methods at the eps that has most of them."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         models = list(dict.fromkeys(cell.model for cell in self.cells))
-        figure = Figure(figsize=(1.5 + 5.0 * len(models), 4.4), dpi=150, layout="constrained")
+        figure = Figure(figsize=(5.0 + 4.0 * len(models), 5.6), dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
-        floors = sorted({(float(cell.eps), cell.floor) for cell in self.cells})
-        methods = [name for name in METHODS if any(cell.method == name for cell in self.cells)]
-        for model, ax in zip(models, figure.subplots(1, len(models), squeeze=False, sharey=True)[0], strict=True):
-            ax.plot(*zip(*floors, strict=True), color=_INK, linewidth=1.8, linestyle="--", marker="_", label="floor")
-            for i, method in enumerate(methods):
-                cells = sorted(
-                    (float(cell.eps), cell.train, cell.train_half or 0.0)
-                    for cell in self.cells
-                    if (cell.model, cell.method) == (model, method)
-                )
-                if not cells:
-                    continue
-                eps, mean, half = (list(column) for column in zip(*cells, strict=True))
-                apart = 0.012 * (i - len(methods) / 2)  # so that marks at one eps do not hide each other
-                ax.errorbar(
-                    [value + apart for value in eps],
-                    mean,
-                    yerr=half,
-                    color=_LINES[i % len(_LINES)],
-                    linewidth=1.2,
-                    marker="os^Dv"[i // len(_LINES) + i % 2 * 2],
-                    markersize=4,
-                    capsize=2,
-                    label=METHODS[method].words,
-                )
-            ax.axhline(math.log(2), color=_FAINT, linewidth=1, linestyle=":")
-            ax.set_title(f"Fashion-MNIST, 3 against 7: {model}", fontsize="medium")
-            ax.set_xlabel("eps (l2)")
-            ax.spines[["top", "right"]].set_visible(False)
-            ax.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.8)
-        figure.axes[0].set_ylabel("robust cross-entropy on the training data (nats)")
-        figure.axes[0].set_ylim(bottom=0)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside right center")
+        ratios = [*(1.0 for _ in models), 1.1]
+        *panels, last = figure.subplots(1, len(models) + 1, squeeze=False, width_ratios=ratios)[0]
+        for model, ax in zip(models, panels, strict=True):
+            self._draw_over_eps(model, ax)
+        panels[0].set_ylabel("robust cross-entropy on the training data (nats)")
+        self._draw_one_eps(last)
+        handles: dict[str, Any] = {}
+        for ax in panels:
+            handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        figure.legend(
+            list(handles.values()), list(handles), frameon=False, fontsize="small", loc="outside lower center", ncols=3
+        )
         return figure
+
+    def _draw_over_eps(self, model: str, ax: Axes) -> None:
+        """Draw the methods of one network that have several eps."""
+        floors = sorted({(float(cell.eps), cell.floor) for cell in self.cells})
+        ax.plot(*zip(*floors, strict=True), color=_INK, linewidth=1.8, linestyle="--", marker="_", label="floor")
+        shown = 0
+        for method in METHODS:
+            cells = sorted(
+                (float(cell.eps), cell.train, cell.train_half or 0.0)
+                for cell in self.cells
+                if (cell.model, cell.method) == (model, method)
+            )
+            if len(cells) < min(2, len(floors)):
+                continue
+            eps, mean, half = (list(column) for column in zip(*cells, strict=True))
+            ax.errorbar(
+                eps,
+                mean,
+                yerr=half,
+                color=_LINES[shown % len(_LINES)],
+                linewidth=1.2,
+                marker="os^Dv"[shown % 5],
+                markersize=4,
+                capsize=2,
+                label=METHODS[method].words,
+            )
+            shown += 1
+        ax.axhline(math.log(2), color=_FAINT, linewidth=1, linestyle=":")
+        ax.set_title(f"Fashion-MNIST, 3 against 7: {model}", fontsize="medium")
+        ax.set_xlabel("eps (l2)")
+        ax.set_ylim(bottom=0)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.8)
+
+    def _draw_one_eps(self, ax: Axes) -> None:
+        """Draw everything that was tried at one eps, the best first."""
+        counts = Counter(cell.eps for cell in self.cells)
+        eps = max(counts, key=lambda value: (counts[value], value))
+        cells = sorted((cell for cell in self.cells if cell.eps == eps), key=lambda cell: -cell.train)
+        several = len({cell.model for cell in cells}) > 1
+        for i, cell in enumerate(cells):
+            beyond = cell.method in METHODS and METHODS[cell.method].beyond
+            color = _LINES[1] if beyond else _LINES[0]
+            ax.errorbar(cell.train, i, xerr=cell.train_half or 0.0, color=color, marker="o", markersize=4, capsize=2)
+        ax.axvline(cells[0].floor, color=_INK, linewidth=1.8, linestyle="--")
+        ax.set_yticks(
+            range(len(cells)), [f"{cell.method} ({cell.model})" if several else cell.method for cell in cells]
+        )
+        ax.tick_params(axis="y", labelsize="small")
+        ax.set_title(f"eps {eps}; dashed: floor; orange: beyond the paper", fontsize="medium")
+        ax.set_xlabel("robust cross-entropy (nats)")
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="x", color=_FAINT, alpha=0.25, linewidth=0.8)
 
 
 def figure4(results: Sequence[dict[str, Any]]) -> Figure4:

@@ -79,7 +79,7 @@ METHODS: dict[str, Method] = {
     "clipped-paper": Method("soft labels, the paper's rule", "paper"),
     "average": Method("hard labels, averaged weights", average=0.999, beyond=True),
     "kept-points": Method(
-        "hard labels, attacks of 2 steps that go on from the epoch before, 36 epochs for 12",
+        "hard labels, kept attack points, 36 epochs for 12",
         loss="kept",
         options={"steps": 2},
         longer=3.0,
