@@ -86,6 +86,7 @@ class Worker {
         degree_(std::min(search.max_degree, graph.classes)),
         classes_(graph.classes),
         class_top_(graph.classes),
+        place_(ordered.count, -1),
         left_bits_(degree_ + 1),
         sure_bits_(degree_ + 1),
         square_(degree_ * degree_),
@@ -246,11 +247,11 @@ class Worker {
     beside_.assign(count * words_, 0);
     matrix_ = balls_ && count <= kMatrix;
     if (matrix_) between_.resize(count * count);
-    place_.resize(count);
-    for (std::size_t i = 0; i < count; ++i) place_[i] = static_cast<std::uint32_t>(i);
-    std::sort(place_.begin(), place_.end(),
-              [&](std::uint32_t a, std::uint32_t b) { return local_[a].vertex < local_[b].vertex; });
+    for (std::size_t i = 0; i < count; ++i) {
+      place_[static_cast<std::size_t>(local_[i].vertex)] = static_cast<std::int32_t>(i);
+    }
     for (std::size_t i = 0; i < count; ++i) beside(i);
+    for (const Joint& one : local_) place_[static_cast<std::size_t>(one.vertex)] = -1;
     // Those that cannot lead to more than the best even with the first of each class beside them are left out.
     for (int pass = 0; pass < 2; ++pass) {
       bool left_out = false;
@@ -272,21 +273,14 @@ class Worker {
   // Marks which candidates further down the order of vertices go with the i-th, both ways.
   void beside(std::size_t i) {
     const Joint& one = local_[i];
-    const auto* at = ordered_.targets.data() + ordered_.offsets[one.vertex];
-    const auto* end = ordered_.targets.data() + ordered_.offsets[one.vertex + 1];
-    const auto first = std::upper_bound(place_.begin(), place_.end(), one.vertex,
-                                        [&](std::int32_t v, std::uint32_t p) { return v < local_[p].vertex; });
-    for (auto place = first; place != place_.end() && at != end; ++place) {
-      const std::size_t j = *place;
+    const auto end = static_cast<std::size_t>(ordered_.offsets[one.vertex + 1]);
+    for (auto e = static_cast<std::size_t>(ordered_.offsets[one.vertex]); e < end; ++e) {
+      const std::int32_t place = place_[static_cast<std::size_t>(ordered_.targets[e])];
+      if (place < 0) continue;
+      const auto j = static_cast<std::size_t>(place);
       const Joint& other = local_[j];
-      // Galloping: the list of a vertex is often much longer than the candidates.
-      std::ptrdiff_t stride = 1;
-      while (end - at > stride && at[stride] < other.vertex) at += stride, stride *= 2;
-      at = std::lower_bound(at, std::min(end, at + stride + 1), other.vertex);
-      if (at == end) break;
-      if (*at != other.vertex) continue;
       if (balls_) {
-        const double square = ordered_.squares[static_cast<std::size_t>(at - ordered_.targets.data())];
+        const double square = ordered_.squares[e];
         if (triples_ &&
             (triple_meets(one.to_root, other.to_root, square, radius_[0], meeting_.slack) == Verdict::no ||
              triple_meets(one.to_second, other.to_second, square, radius_[0], meeting_.slack) == Verdict::no)) {
@@ -545,7 +539,7 @@ class Worker {
   std::vector<std::uint64_t> beside_;
   std::vector<double> between_;
   std::vector<std::size_t> ranges_;   // where each class begins in local_
-  std::vector<std::uint32_t> place_;  // local_ by vertex
+  std::vector<std::int32_t> place_;   // of each vertex in local_, or -1
   std::size_t words_ = 0, likeliest_ = 0;
   bool matrix_ = false;
   std::vector<std::size_t> chosen_;  // the members beyond the second, by their place in local_
