@@ -13,6 +13,7 @@
 #include "binding.hpp"
 #include "lossfloor/filter.hpp"
 #include "lossfloor/graph.hpp"
+#include "lossfloor/maxima.hpp"
 #include "lossfloor/optprob.hpp"
 #include "lossfloor/pairs.hpp"
 
@@ -27,7 +28,7 @@ using BitsAndPairs = nb::typed<nb::tuple, Bits, Pairs>;
 using LevelsAndPairs = nb::typed<nb::tuple, Out2<std::uint8_t>, Pairs>;
 using BitsAndCount = nb::typed<nb::tuple, Bits, std::size_t>;
 using BitsPairsAndCount = nb::typed<nb::tuple, Bits, Pairs, std::size_t>;
-using Projected = nb::typed<nb::tuple, Out2<float>, Out1<double>>;
+using Projected = nb::typed<nb::tuple, Out2<float>, Out1<double>, Out2<double>>;
 using SolvedArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int32_t>, Out1<std::int64_t>, Out1<std::int64_t>,
                                Out2<std::int32_t>, Out1<std::int64_t>, Out1<std::uint64_t>, std::int64_t, std::int64_t>;
 using DegreeArrays = nb::typed<nb::tuple, Out1<std::int64_t>, Out1<std::int64_t>>;
@@ -51,11 +52,29 @@ Metric metric_named(const std::string& name) {
   throw std::invalid_argument("metric must be l1, l2, linf or lp");
 }
 
+Level level_named(const std::string& name) {
+  if (name == "portable") return Level::portable;
+  if (name == "avx2") return Level::avx2;
+  if (name == "avx512") return Level::avx512;
+  throw std::invalid_argument("level must be portable, avx2 or avx512");
+}
+
 std::vector<Bracket> brackets(const In2<double>& pairs) {
   require(pairs.shape(1) == 2 && pairs.shape(0) >= 1, "brackets must have shape (k, 2)");
   std::vector<Bracket> result(pairs.shape(0));
   for (std::size_t k = 0; k < result.size(); ++k) result[k] = {pairs.data()[2 * k], pairs.data()[2 * k + 1]};
   return result;
+}
+
+bool is_order(const In1<std::int32_t>& ranking, std::size_t count) {
+  std::vector<bool> seen(count, false);
+  if (ranking.shape(0) != count) return false;
+  for (std::size_t k = 0; k < count; ++k) {
+    const auto place = static_cast<std::size_t>(ranking.data()[k]);
+    if (place >= count || seen[place]) return false;
+    seen[place] = true;
+  }
+  return true;
 }
 
 template <class T>
@@ -64,14 +83,18 @@ nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
   nb::class_<Self> cls(m, name);
   cls.def(
          "__init__",
-         [](Self* self, const std::string& metric, In2<T> right, double p, bool portable) {
+         [](Self* self, const std::string& metric, In2<T> right, double p, const std::optional<In1<std::int32_t>>& ranking,
+            const std::string& level) {
            const Metric chosen = metric_named(metric);
+           const Level most = level_named(level);
            const auto matrix = view(right);
            require(matrix.rows > 0 && matrix.columns > 0, "right must have a row and a column");
+           require(!ranking || is_order(*ranking, matrix.columns), "ranking must be an order of the features");
            nb::gil_scoped_release release;
-           new (self) Self(chosen, p, matrix, portable);
+           new (self) Self(chosen, p, matrix, ranking ? ranking->data() : nullptr, most);
          },
-         nb::arg("metric"), nb::arg("right").noconvert(), nb::arg("p") = 2.0, nb::arg("portable") = false)
+         nb::arg("metric"), nb::arg("right").noconvert(), nb::arg("p") = 2.0,
+         nb::arg("ranking").noconvert() = nb::none(), nb::arg("level") = "avx512")
       .def_prop_ro("count", &Self::count)
       .def_prop_ro("features", &Self::features)
       .def_prop_ro("kernel", &Self::kernel_name)
@@ -157,30 +180,28 @@ void bind_exact(nb::class_<Strips<T>> cls) {
 }
 
 Projection projection(const In2<float>& coordinates, const In1<float>& offset, const In1<float>& rest,
-                      std::size_t rows) {
+                      std::size_t rows, std::size_t dimensions) {
+  require(dimensions <= coordinates.shape(1), "coordinates must have a column for each dimension");
   require(coordinates.shape(0) == rows, "coordinates must have a row for each example");
   require(offset.shape(0) == rows && rest.shape(0) == rows, "offset and rest must have a value for each example");
-  return {view(coordinates), offset.data(), rest.data()};
+  return {view(coordinates), dimensions, offset.data(), rest.data()};
 }
 
-// The strips look at these arrays for as long as they live.
+// The strips look at `right` for as long as they live.
 template <class T>
 struct BoundFilter {
   In2<T> right;
-  In2<float> coordinates;
-  In1<float> offset;
-  In1<float> rest;
   FilteredStrips<T> strips;
 
-  BoundFilter(In2<T> right_, In2<float> coordinates_, In1<float> offset_, In1<float> rest_, bool portable)
-      : right(right_), coordinates(coordinates_), offset(offset_), rest(rest_),
-        strips(view(right), projection(coordinates, offset, rest, right.shape(0)), portable) {}
+  BoundFilter(In2<T> right_, const In2<float>& coordinates, const In1<float>& offset, const In1<float>& rest,
+              std::size_t dimensions, const std::string& level)
+      : right(right_),
+        strips(view(right), projection(coordinates, offset, rest, right.shape(0), dimensions), level_named(level)) {}
 
   Projection left_projection(const In2<T>& left, const In2<float>& left_coordinates, const In1<float>& left_offset,
                              const In1<float>& left_rest) const {
     require(left.shape(1) == strips.features(), "left must have the features of right");
-    require(left_coordinates.shape(1) == strips.dimensions(), "left must have the dimensions of right");
-    return projection(left_coordinates, left_offset, left_rest, left.shape(0));
+    return projection(left_coordinates, left_offset, left_rest, left.shape(0), strips.dimensions());
   }
 };
 
@@ -188,9 +209,9 @@ template <class T>
 nb::class_<BoundFilter<T>> bind_filter(nb::module_& m, const char* name) {
   using Self = BoundFilter<T>;
   nb::class_<Self> cls(m, name);
-  cls.def(nb::init<In2<T>, In2<float>, In1<float>, In1<float>, bool>(), nb::arg("right").noconvert(),
-          nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(), nb::arg("rest").noconvert(),
-          nb::arg("portable") = false)
+  cls.def(nb::init<In2<T>, In2<float>, In1<float>, In1<float>, std::size_t, const std::string&>(),
+          nb::arg("right").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
+          nb::arg("rest").noconvert(), nb::arg("dimensions"), nb::arg("level") = "avx512")
       .def(
           "within_bracket",
           [](const Self& self, In2<T> left, In2<float> coordinates, In1<float> offset, In1<float> rest,
@@ -234,23 +255,45 @@ nb::class_<BoundFilter<T>> bind_filter(nb::module_& m, const char* name) {
 }
 
 template <class T>
+void bind_whole_filter(nb::class_<BoundFilter<T>> cls) {
+  cls.def(
+      "within",
+      [](const BoundFilter<T>& self, In2<T> left, In2<float> coordinates, In1<float> offset, In1<float> rest,
+         float tolerance, std::int64_t limit, int threads) {
+        const Projection own = self.left_projection(left, coordinates, offset, rest);
+        auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.strips.count()));
+        std::size_t open = 0;
+        {
+          nb::gil_scoped_release release;
+          open = self.strips.within(view(left), own, tolerance, limit, threads, bits.data());
+        }
+        return BitsAndCount(nb::make_tuple(bits, open));
+      },
+      nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
+      nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("limit"), nb::arg("threads"));
+}
+
+template <class T>
 void bind_project(nb::module_& m) {
   m.def(
       "project",
-      [](In2<T> rows, In1<double> centre, double scale, In2<float> basis, int threads, bool portable) {
+      [](In2<T> rows, In1<double> centre, double scale, In2<float> basis, int threads, const std::string& level) {
+        const Level most = level_named(level);
         require(centre.shape(0) == rows.shape(1), "centre must have a value for each feature");
         require(basis.shape(0) == rows.shape(1), "basis must have a row for each feature");
         auto coordinates = new_matrix<float>(rows.shape(0), basis.shape(1));
         auto* squares = new double[rows.shape(0)];
         Out1<double> squares_array(squares, {rows.shape(0)}, owner_of(squares));
+        auto kept = new_matrix<double>(rows.shape(0), kept_sums(basis.shape(1)));
         {
           nb::gil_scoped_release release;
-          project<T>(view(rows), centre.data(), scale, view(basis), threads, coordinates.data(), squares, portable);
+          project<T>(view(rows), centre.data(), scale, view(basis), threads, coordinates.data(), squares, kept.data(),
+                     most);
         }
-        return Projected(nb::make_tuple(coordinates, squares_array));
+        return Projected(nb::make_tuple(coordinates, squares_array, kept));
       },
       nb::arg("rows").noconvert(), nb::arg("centre").noconvert(), nb::arg("scale"), nb::arg("basis").noconvert(),
-      nb::arg("threads"), nb::arg("portable") = false);
+      nb::arg("threads"), nb::arg("level") = "avx512");
 }
 
 BitGraph bit_graph(const In2<std::uint64_t>& bits, std::size_t right) {
@@ -342,27 +385,36 @@ NB_MODULE(_core, m) {
   bind_strips<float>(m, "StripsF32");
   bind_strips<double>(m, "StripsF64");
 
+  bind_project<std::uint8_t>(m);
   bind_project<std::int16_t>(m);
   bind_project<float>(m);
   bind_project<double>(m);
-  bind_filter<std::int16_t>(m, "FilterI16")
-      .def(
-          "within",
-          [](const BoundFilter<std::int16_t>& self, In2<std::int16_t> left, In2<float> coordinates, In1<float> offset,
-             In1<float> rest, float tolerance, std::int64_t limit, int threads) {
-            const Projection own = self.left_projection(left, coordinates, offset, rest);
-            auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.strips.count()));
-            std::size_t open = 0;
-            {
-              nb::gil_scoped_release release;
-              open = self.strips.within(view(left), own, tolerance, limit, threads, bits.data());
-            }
-            return BitsAndCount(nb::make_tuple(bits, open));
-          },
-          nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
-          nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("limit"), nb::arg("threads"));
+  bind_whole_filter(bind_filter<std::uint8_t>(m, "FilterU8"));
+  bind_whole_filter(bind_filter<std::int16_t>(m, "FilterI16"));
   bind_filter<float>(m, "FilterF32");
   bind_filter<double>(m, "FilterF64");
+
+  m.def(
+      "largest_within",
+      [](In2<std::uint8_t> left, In2<std::uint8_t> right, std::uint8_t limit, int threads, const std::string& level) {
+        require(left.shape(1) == right.shape(1), "left must have the features of right");
+        require(right.shape(0) > 0, "right must have a row");
+        const Level most = level_named(level);
+        auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(right.shape(0)));
+        {
+          nb::gil_scoped_release release;
+          largest_within(view(left), view(right), limit, threads, most, bits.data());
+        }
+        return bits;
+      },
+      nb::arg("left").noconvert(), nb::arg("right").noconvert(), nb::arg("limit"), nb::arg("threads"),
+      nb::arg("level") = "avx512");
+  m.def(
+      "kernel_name", [](const std::string& level) { return std::string(kernels(level_named(level)).name); },
+      nb::arg("level") = "avx512");
+  m.def(
+      "multiplies_bytes", [](const std::string& level) { return kernels(level_named(level)).dot_u8 != nullptr; },
+      nb::arg("level") = "avx512");
 
   using Progress = std::optional<std::function<void(std::size_t)>>;
   m.def(

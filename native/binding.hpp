@@ -37,9 +37,10 @@ nb::capsule owner_of(T* data) {
   return nb::capsule(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
 }
 
+// Entries have no value yet.
 template <class T>
 Out2<T> new_matrix(std::size_t rows, std::size_t columns) {
-  T* data = new T[rows * columns]();
+  T* data = new T[rows * columns];
   return Out2<T>(data, {rows, columns}, owner_of(data));
 }
 

@@ -11,7 +11,11 @@ import numpy.typing as npt
 import pytest
 from brute_force import AllPairs, Order, unpack
 
+from lossfloor import _core
 from lossfloor.distances import PairSweep, Radii, paired_within, sweep
+
+#: The most instructions that kernels may use; a processor that lacks some of them takes those that it has.
+LEVELS = ("portable", "avx2", "avx512")
 
 Points = npt.NDArray[Any]
 Generator = np.random.Generator
@@ -101,8 +105,8 @@ def levels(order: Order, left: Points, right: Points, thresholds: list[Fraction]
 
 def assert_right(order: Order, left: Points, right: Points, pairs: AllPairs, radii: Radii) -> None:
     expected = pairs.within(radii.of_pair)
-    for portable in (False, True):
-        found = within(order, left, right, radii, portable=portable)
+    for level in LEVELS:
+        found = within(order, left, right, radii, level=level)
         assert np.array_equal(found, expected), np.argwhere(found != expected)[:5]
 
 
@@ -151,8 +155,8 @@ def test_levels_of_every_kind_of_data(kind: str, order: str) -> None:
     near = [threshold for _ in range(3) for threshold in thresholds_at(rng, pairs, n, m)]
     for thresholds in (sorted(near), sorted(set(near)), [near[0]], [Fraction(0)], [near[0] * 10**9]):
         expected = pairs.levels(thresholds)
-        for portable in (False, True):
-            found = levels(p, left, right, thresholds, portable=portable)
+        for level in LEVELS:
+            found = levels(p, left, right, thresholds, level=level)
             assert np.array_equal(found, expected), np.argwhere(found != expected)[:5]
 
 
@@ -171,8 +175,8 @@ def test_sizes_that_do_not_fill_blocks_and_words(n: int, m: int, d: int, kind: s
     assert_right(p, left, right, pairs, Radii((threshold / 2,), (threshold / 2,)))
     assert_right(p, left, right, pairs, Radii(split(rng, threshold, n), split(rng, threshold, m)))
     thresholds = sorted({threshold * Fraction(k, 4) for k in range(6)})
-    for portable in (False, True):
-        assert np.array_equal(levels(p, left, right, thresholds, portable=portable), pairs.levels(thresholds))
+    for level in LEVELS:
+        assert np.array_equal(levels(p, left, right, thresholds, level=level), pairs.levels(thresholds))
 
 
 @pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5", "l3"])
@@ -271,8 +275,18 @@ def test_ties_of_whole_numbers_are_conflicts(dtype: type) -> None:
 )
 def test_the_tests_above_take_every_route(kind: str, order: str, dtype: type, exact_keys: bool) -> None:
     rng = np.random.default_rng(0)
-    route = PairSweep(ORDERS[order], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5)).route
+    route = PairSweep(ORDERS[order], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5), level="avx2").route
     assert (route.right.dtype, route.exact_keys) == (dtype, exact_keys), route.name
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [("uint8", np.uint8), ("float32 whole", np.uint8), ("int64 offset", np.uint8), ("int16", np.float64)],
+)
+def test_products_of_bytes_where_the_processor_has_them(kind: str, dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    route = PairSweep(ORDERS["l2"], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5)).route
+    assert route.right.dtype == (dtype if _core.multiplies_bytes() or dtype != np.uint8 else np.int16), route.name
 
 
 # The projection filter of Euclidean distances.

@@ -10,6 +10,8 @@ import pytest
 from lossfloor import exact
 from lossfloor.distances import PairSweep, Radii, sweep
 
+LEVELS = ("portable", "avx2", "avx512")
+
 TWO = Fraction(2)
 
 
@@ -62,10 +64,10 @@ def middle_distance(left, right, share):
     return float(np.sqrt(np.quantile(keys, share)))
 
 
-@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
 @pytest.mark.parametrize(("n", "m", "d"), [(60, 70, 64), (49, 130, 100), (1, 65, 70), (97, 3, 133)])
-def test_agrees_with_rationals(portable, dtype, n, m, d):
+def test_agrees_with_rationals(level, dtype, n, m, d):
     rng = np.random.default_rng([n, m, d])
     left, right = correlated(rng, n, d, dtype), correlated(rng, m, d, dtype)
     if dtype in (np.float32, np.float64):
@@ -73,7 +75,7 @@ def test_agrees_with_rationals(portable, dtype, n, m, d):
     for share in (0.02, 0.5, 0.97):
         threshold = Fraction(str(round(middle_distance(left, right, share), 2)))
         radii = Radii((threshold,), (Fraction(0),))
-        found = answer(PairSweep(TWO, left, right, portable=portable), radii)
+        found = answer(PairSweep(TWO, left, right, level=level), radii)
         assert np.array_equal(found, brute_force(left, right, lambda i, j, t=threshold: t))
 
 

@@ -16,7 +16,8 @@ std::int32_t two_int16(const std::int16_t* pair) {
   return both;
 }
 
-void dot_i16_avx2(const std::int16_t* left, const std::int16_t* right, std::size_t pairs, std::int32_t* out) {
+void dot_i16_avx2(const std::int16_t* left, std::size_t stride, const std::int16_t* right, std::size_t pairs,
+                  std::int32_t* out) {
   __m256i sums[kTile][2];
   for (auto& row : sums) row[0] = row[1] = _mm256_setzero_si256();
   for (std::size_t k = 0; k < pairs; ++k) {
@@ -24,11 +25,11 @@ void dot_i16_avx2(const std::int16_t* left, const std::int16_t* right, std::size
     const __m256i right1 = load(right + 16);
 #pragma GCC unroll 6
     for (std::size_t r = 0; r < kTile; ++r) {
-      const __m256i both = _mm256_set1_epi32(two_int16(left + 2 * r));
+      const __m256i both = _mm256_set1_epi32(two_int16(left + r * stride));
       sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(both, right0));
       sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(both, right1));
     }
-    left += 2 * kTile;
+    left += 2;
     right += 32;
   }
   for (std::size_t r = 0; r < kTile; ++r) {
@@ -38,27 +39,27 @@ void dot_i16_avx2(const std::int16_t* left, const std::int16_t* right, std::size
   }
 }
 
-// sums[r][half] += sum_k left[k][r] * right[k][half].
-__attribute__((always_inline)) inline void multiply_f32(const float* left, const float* right, std::size_t count,
-                                                        __m256 (&sums)[kTile][2]) {
+// sums[r][half] += sum_k left[r * stride + k] * right[k][half].
+__attribute__((always_inline)) inline void multiply_f32(const float* left, std::size_t stride, const float* right,
+                                                        std::size_t count, __m256 (&sums)[kTile][2]) {
   for (std::size_t k = 0; k < count; ++k) {
     const __m256 right0 = _mm256_loadu_ps(right);
     const __m256 right1 = _mm256_loadu_ps(right + 8);
 #pragma GCC unroll 6
     for (std::size_t r = 0; r < kTile; ++r) {
-      const __m256 value = _mm256_broadcast_ss(left + r);
+      const __m256 value = _mm256_broadcast_ss(left + r * stride);
       sums[r][0] = _mm256_fmadd_ps(value, right0, sums[r][0]);
       sums[r][1] = _mm256_fmadd_ps(value, right1, sums[r][1]);
     }
-    left += kTile;
+    left += 1;
     right += 16;
   }
 }
 
-void dot_f32_avx2(const float* left, const float* right, std::size_t count, float* out) {
+void dot_f32_avx2(const float* left, std::size_t stride, const float* right, std::size_t count, float* out) {
   __m256 sums[kTile][2];
   for (auto& row : sums) row[0] = row[1] = _mm256_setzero_ps();
-  multiply_f32(left, right, count, sums);
+  multiply_f32(left, stride, right, count, sums);
   for (std::size_t r = 0; r < kTile; ++r) {
     float* row = out + r * kStrip;
     _mm256_storeu_ps(row, _mm256_add_ps(_mm256_loadu_ps(row), sums[r][0]));
@@ -66,25 +67,27 @@ void dot_f32_avx2(const float* left, const float* right, std::size_t count, floa
   }
 }
 
-void dot_f64_avx2(const double* left, const double* right, std::size_t count, double* out) {
-  __m256d sums[kTile][2];
-  for (auto& row : sums) row[0] = row[1] = _mm256_setzero_pd();
-  for (std::size_t k = 0; k < count; ++k) {
-    const __m256d right0 = _mm256_loadu_pd(right);
-    const __m256d right1 = _mm256_loadu_pd(right + 4);
+// Eight columns at a time: four accumulators of doubles a row would not fit the registers.
+void dot_f64_avx2(const double* left, std::size_t stride, const double* right, std::size_t count, double* out) {
+  for (std::size_t begin = 0; begin < kPlainPanel; begin += 8) {
+    __m256d sums[kTile][2];
+    for (auto& row : sums) row[0] = row[1] = _mm256_setzero_pd();
+    for (std::size_t k = 0; k < count; ++k) {
+      const double* const columns = right + k * kPlainPanel + begin;
+      const __m256d right0 = _mm256_loadu_pd(columns);
+      const __m256d right1 = _mm256_loadu_pd(columns + 4);
 #pragma GCC unroll 6
-    for (std::size_t r = 0; r < kTile; ++r) {
-      const __m256d value = _mm256_broadcast_sd(left + r);
-      sums[r][0] = _mm256_fmadd_pd(value, right0, sums[r][0]);
-      sums[r][1] = _mm256_fmadd_pd(value, right1, sums[r][1]);
+      for (std::size_t r = 0; r < kTile; ++r) {
+        const __m256d value = _mm256_broadcast_sd(left + r * stride + k);
+        sums[r][0] = _mm256_fmadd_pd(value, right0, sums[r][0]);
+        sums[r][1] = _mm256_fmadd_pd(value, right1, sums[r][1]);
+      }
     }
-    left += kTile;
-    right += 8;
-  }
-  for (std::size_t r = 0; r < kTile; ++r) {
-    double* row = out + r * kStrip;
-    _mm256_storeu_pd(row, _mm256_add_pd(_mm256_loadu_pd(row), sums[r][0]));
-    _mm256_storeu_pd(row + 4, _mm256_add_pd(_mm256_loadu_pd(row + 4), sums[r][1]));
+    for (std::size_t r = 0; r < kTile; ++r) {
+      double* const row = out + r * kStrip + begin;
+      _mm256_storeu_pd(row, _mm256_add_pd(_mm256_loadu_pd(row), sums[r][0]));
+      _mm256_storeu_pd(row + 4, _mm256_add_pd(_mm256_loadu_pd(row + 4), sums[r][1]));
+    }
   }
 }
 
@@ -143,33 +146,63 @@ void l1_u8_avx2(const std::uint8_t* left, std::size_t rows, const std::uint8_t* 
   }
 }
 
+// Bits of the columns within `limit` of a row in every feature, whose largest differences come in `worst`; features
+// are passed over once no column is left.
+__attribute__((always_inline)) inline std::uint64_t worst_u8(const std::uint8_t* left, const std::uint8_t* right,
+                                                             std::size_t features, std::uint8_t limit,
+                                                             __m256i (&worst)[2]) {
+  const __m256i bound = _mm256_set1_epi8(static_cast<char>(limit));
+  const __m256i zero = _mm256_setzero_si256();
+  worst[0] = worst[1] = zero;
+  std::uint64_t alive = ~std::uint64_t{0};
+  for (std::size_t begin = 0; begin < features && alive != 0; begin += kStep) {
+    const std::size_t end = begin + kStep < features ? begin + kStep : features;
+    for (std::size_t k = begin; k < end; ++k) {
+      const __m256i a = _mm256_set1_epi8(static_cast<char>(left[k]));
+#pragma GCC unroll 2
+      for (std::size_t half = 0; half < 2; ++half) {
+        const __m256i b = load(right + k * kStrip + 32 * half);
+        worst[half] = _mm256_max_epu8(worst[half], _mm256_or_si256(_mm256_subs_epu8(a, b), _mm256_subs_epu8(b, a)));
+      }
+    }
+    // A column is still within the limit where the saturating difference worst - limit is zero.
+    const int low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_subs_epu8(worst[0], bound), zero));
+    const int high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_subs_epu8(worst[1], bound), zero));
+    alive = std::uint64_t{static_cast<std::uint32_t>(high)} << 32 | static_cast<std::uint32_t>(low);
+  }
+  return alive;
+}
+
 bool linf_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
                   std::int32_t* keys) {
   if (limit < 0) return false;
-  const __m256i bound = _mm256_set1_epi8(static_cast<char>(limit > 255 ? 255 : limit));
-  __m256i worst0 = _mm256_setzero_si256();
-  __m256i worst1 = _mm256_setzero_si256();
-  for (std::size_t begin = 0; begin < features; begin += kStep) {
-    const std::size_t end = begin + kStep < features ? begin + kStep : features;
-    for (std::size_t k = begin; k < end; ++k) {
-      const std::uint8_t* const column = right + k * kStrip;
-      const __m256i a = _mm256_set1_epi8(static_cast<char>(left[k]));
-      const __m256i b0 = load(column);
-      const __m256i b1 = load(column + 32);
-      worst0 = _mm256_max_epu8(worst0, _mm256_or_si256(_mm256_subs_epu8(a, b0), _mm256_subs_epu8(b0, a)));
-      worst1 = _mm256_max_epu8(worst1, _mm256_or_si256(_mm256_subs_epu8(a, b1), _mm256_subs_epu8(b1, a)));
-    }
-    // A column is still within the limit where the saturating difference worst - limit is zero.
-    const __m256i zero = _mm256_setzero_si256();
-    const __m256i within0 = _mm256_cmpeq_epi8(_mm256_subs_epu8(worst0, bound), zero);
-    const __m256i within1 = _mm256_cmpeq_epi8(_mm256_subs_epu8(worst1, bound), zero);
-    if (_mm256_testz_si256(_mm256_or_si256(within0, within1), _mm256_or_si256(within0, within1))) return false;
-  }
-  alignas(32) std::uint8_t worst[kStrip];
-  store(worst, worst0);
-  store(worst + 32, worst1);
-  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = worst[c];
+  __m256i worst[2];
+  if (worst_u8(left, right, features, static_cast<std::uint8_t>(limit > 255 ? 255 : limit), worst) == 0) return false;
+  alignas(32) std::uint8_t bytes[kStrip];
+  store(bytes, worst[0]);
+  store(bytes + 32, worst[1]);
+  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = bytes[c];
   return true;
+}
+
+void linf_within_u8_avx2(const std::uint8_t* left, std::size_t rows, const std::uint8_t* right,
+                         std::size_t features, std::uint8_t limit, std::uint64_t* within) {
+  __m256i worst[2];
+  for (std::size_t r = 0; r < rows; ++r) within[r] = worst_u8(left + r * features, right, features, limit, worst);
+}
+
+bool linf_pair_u8_avx2(const std::uint8_t* left, const std::uint8_t* right, std::size_t features,
+                       std::uint8_t limit) {
+  const __m256i bound = _mm256_set1_epi8(static_cast<char>(limit));
+  std::size_t k = 0;
+  for (; k + 32 <= features; k += 32) {
+    const __m256i a = load(left + k);
+    const __m256i b = load(right + k);
+    const __m256i beyond =
+        _mm256_subs_epu8(_mm256_or_si256(_mm256_subs_epu8(a, b), _mm256_subs_epu8(b, a)), bound);
+    if (!_mm256_testz_si256(beyond, beyond)) return false;
+  }
+  return linf_pair_u8_plain(left + k, right + k, features - k, limit);
 }
 
 void levels_i32_avx2(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
@@ -274,11 +307,11 @@ double square_f64_avx2(const double* left, const double* right, std::size_t feat
   return rest + ((lanes[0] + lanes[2]) + (lanes[1] + lanes[3]));
 }
 
-void filter_f32_avx2(const float* left, const float* right, std::size_t count, FilterRows rows, FilterColumns columns,
-                     unsigned shift, std::uint64_t* within, std::uint64_t* doubtful) {
+void filter_f32_avx2(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
+                     FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* doubtful) {
   __m256 sums[kTile][2];
   for (auto& row : sums) row[0] = row[1] = _mm256_setzero_ps();
-  multiply_f32(left, right, count, sums);
+  multiply_f32(left, stride, right, count, sums);
   const __m256 size = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   const __m256 slack = _mm256_set1_ps(rows.tolerance);
   const __m256 offsets[2] = {_mm256_loadu_ps(columns.offset), _mm256_loadu_ps(columns.offset + 8)};
@@ -313,6 +346,8 @@ const Kernels& avx2_kernels() {
     wide.dot_f64 = dot_f64_avx2;
     wide.l1_u8 = l1_u8_avx2;
     wide.linf_u8 = linf_u8_avx2;
+    wide.linf_within_u8 = linf_within_u8_avx2;
+    wide.linf_pair_u8 = linf_pair_u8_avx2;
     wide.at_most_i32 = at_most_i32_avx2;
     wide.levels_i32 = levels_i32_avx2;
     wide.at_most_u8 = at_most_u8_avx2;

@@ -15,27 +15,33 @@ namespace {
 constexpr std::size_t kStep = 8;  // features between two looks at whether a strip can be abandoned
 constexpr double kInfinity = __builtin_huge_val();
 
-template <class T, class Sum, std::size_t kColumns, std::size_t kDepth>
-void dot_plain(const T* left, const T* right, std::size_t count, Sum* out) {
-  Sum sums[kTile][kColumns] = {};
+constexpr std::size_t kPlainPanel = 16;
+
+template <class T, class Sum, std::size_t kDepth>
+void dot_plain(const T* left, std::size_t stride, const T* right, std::size_t count, Sum* out) {
+  Sum sums[kTile][kPlainPanel] = {};
   for (std::size_t k = 0; k < count; ++k) {
     for (std::size_t r = 0; r < kTile; ++r) {
-      for (std::size_t c = 0; c < kColumns; ++c) {
+      for (std::size_t c = 0; c < kPlainPanel; ++c) {
         for (std::size_t e = 0; e < kDepth; ++e) {
-          sums[r][c] += static_cast<Sum>(left[r * kDepth + e]) * static_cast<Sum>(right[c * kDepth + e]);
+          sums[r][c] += static_cast<Sum>(left[r * stride + e]) * static_cast<Sum>(right[c * kDepth + e]);
         }
       }
     }
-    left += kTile * kDepth;
-    right += kColumns * kDepth;
+    left += kDepth;
+    right += kPlainPanel * kDepth;
   }
   for (std::size_t r = 0; r < kTile; ++r) {
-    for (std::size_t c = 0; c < kColumns; ++c) out[r * kStrip + c] += sums[r][c];
+    for (std::size_t c = 0; c < kPlainPanel; ++c) out[r * kStrip + c] += sums[r][c];
   }
 }
 
 void squares_i32_plain(std::int32_t* keys, const std::int32_t* right_square, std::int32_t left_square) {
-  for (std::size_t c = 0; c < kStrip; ++c) keys[c] = (left_square - keys[c]) + (right_square[c] - keys[c]);
+  for (std::size_t c = 0; c < kStrip; ++c) {
+    keys[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(left_square) +
+                                        static_cast<std::uint32_t>(right_square[c]) -
+                                        2 * static_cast<std::uint32_t>(keys[c]));
+  }
 }
 
 void l1_u8_plain(const std::uint8_t* left, std::size_t rows, const std::uint8_t* right, std::size_t groups,
@@ -83,6 +89,27 @@ bool linf_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::siz
   }
   for (std::size_t c = 0; c < kStrip; ++c) keys[c] = worst[c];
   return true;
+}
+
+void linf_within_u8_plain(const std::uint8_t* left, std::size_t rows, const std::uint8_t* right, std::size_t features,
+                          std::uint8_t limit, std::uint64_t* within) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::int32_t keys[kStrip];
+    within[r] = 0;
+    if (!linf_u8_plain(left + r * features, right, features, limit, keys)) continue;
+    for (std::size_t c = 0; c < kStrip; ++c) within[r] |= std::uint64_t{keys[c] <= limit} << c;
+  }
+}
+
+bool linf_pair_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::size_t features,
+                        std::uint8_t limit) {
+  std::uint8_t beyond = 0;
+  for (std::size_t k = 0; k < features; ++k) {
+    const std::uint8_t difference =
+        static_cast<std::uint8_t>(left[k] > right[k] ? left[k] - right[k] : right[k] - left[k]);
+    beyond = static_cast<std::uint8_t>(beyond | (difference > limit));
+  }
+  return beyond == 0;
 }
 
 // The distances of floating-point examples: the sum or the maximum of f(|a - b|) over the features.
@@ -227,12 +254,12 @@ double square_plain(const T* left, const T* right, std::size_t features) {
   return static_cast<double>(((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])));
 }
 
-void filter_f32_plain(const float* left, const float* right, std::size_t count, FilterRows rows,
+void filter_f32_plain(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
                       FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* doubtful) {
   float products[kTile * kStrip] = {};
-  dot_plain<float, float, 16, 1>(left, right, count, products);
+  dot_plain<float, float, 1>(left, stride, right, count, products);
   for (std::size_t r = 0; r < kTile; ++r) {
-    for (std::size_t c = 0; c < 16; ++c) {
+    for (std::size_t c = 0; c < kPlainPanel; ++c) {
       const float signal = products[r * kStrip + c] - (rows.offset[r] + columns.offset[c]);
       const float margin = rows.rest[r] * columns.rest[c] + rows.tolerance;
       const bool inside = signal > margin;
@@ -249,6 +276,12 @@ std::uint64_t at_most_u8_plain(const std::uint8_t* bytes, std::uint8_t limit) {
   return gather_bits(flags);
 }
 
+std::int64_t count_common_bits_plain(const std::uint64_t* words, const std::uint64_t* others, std::size_t count) {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += __builtin_popcountll(words[i] & others[i]);
+  return sum;
+}
+
 std::int64_t count_bits_plain(const std::uint64_t* words, std::size_t count) {
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < count; ++i) sum += __builtin_popcountll(words[i]);
@@ -261,12 +294,16 @@ void add_bit_counts_plain(const std::uint64_t* words, std::size_t count, std::in
 
 constexpr Kernels plain_kernels(const char* name) {
   return {name,
-          dot_plain<std::int16_t, std::int32_t, 16, 2>,
-          dot_plain<float, float, 16, 1>,
-          dot_plain<double, double, 8, 1>,
+          kPlainPanel,
+          nullptr,
+          dot_plain<std::int16_t, std::int32_t, 2>,
+          dot_plain<float, float, 1>,
+          dot_plain<double, double, 1>,
           squares_i32_plain,
           l1_u8_plain,
           linf_u8_plain,
+          linf_within_u8_plain,
+          linf_pair_u8_plain,
           l1_plain<float>,
           linf_plain<float>,
           l1_plain<double>,
@@ -276,12 +313,16 @@ constexpr Kernels plain_kernels(const char* name) {
           at_most_f64_plain,
           at_most_radii_plain,
           levels_i32_plain,
+          nullptr,
+          nullptr,
+          nullptr,
           products_i16_plain,
           square_plain<float, float>,
           square_plain<float, double>,
           square_plain<double, double>,
           filter_f32_plain,
           at_most_u8_plain,
+          count_common_bits_plain,
           count_bits_plain,
           add_bit_counts_plain};
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <type_traits>
 
@@ -22,18 +23,27 @@ constexpr bool kExact = std::is_integral_v<T>;
 template <class T>
 using Key = std::conditional_t<kExact<T>, std::int32_t, double>;
 
-// Panels of the product kernels: columns a panel and features that travel together.
+// Features of a column that travel together through the product kernels.
 template <class T>
-constexpr std::size_t kPanel = std::is_same_v<T, double> ? 8 : 16;
-template <class T>
-constexpr std::size_t kDepth = std::is_same_v<T, std::int16_t> ? 2 : 1;
-// Features of a panel that fit the first-level cache.
-template <class T>
-constexpr std::size_t kMaxChunk = std::is_same_v<T, std::int16_t> ? 832 : 416;
+constexpr std::size_t kDepth = kExact<T> ? 4 / sizeof(T) : 1;
+// Bytes of a panel that stay in the first-level cache beside the rows of a block.
+constexpr std::size_t kChunkBytes = 26 << 10;
+
+// Bytes less 128, as signed numbers.
+void flip(const std::uint8_t* row, std::size_t features, std::uint8_t* out) {
+  for (std::size_t k = 0; k < features; ++k) out[k] = static_cast<std::uint8_t>(row[k] ^ 0x80);
+}
 
 std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 
 }  // namespace
+
+std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::size_t features) {
+  std::int32_t sum;
+  std::int32_t square;
+  kernels.sums_u8(row, features, &sum, &square);
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(square) - 256 * static_cast<std::uint32_t>(sum));
+}
 
 template <class T>
 struct Strips<T>::Layout {
@@ -44,59 +54,63 @@ struct Strips<T>::Layout {
   std::size_t words;
   const Kernels* kernels;
 
-  // l2: [panel][chunk][feature][column][depth]; else [strip][feature][column], uint8 l1 [quarter][group][column][8].
+  // l2: [panel][chunk][feature / depth][column][depth]; else [strip][feature][column], uint8 l1
+  // [quarter][group][column][8].
   std::size_t chunk = 0;     // features a chunk (l2), a multiple of kDepth
   std::size_t n_chunks = 0;  // (l2)
   std::size_t padded = 0;    // features with padding
   std::vector<T> packed;
-  std::vector<double> squares;             // l2, floats: |b|^2
-  std::vector<std::int32_t> squares_i32;   // l2, int16: |b|^2
+  std::vector<std::int32_t> ranking;      // not l2: the features in the order in which they are looked at
+  std::vector<double> squares;            // l2, floats: |b|^2
+  std::vector<std::int32_t> squares_i32;  // l2, integers: |b|^2; bytes: |b|^2 - 256 sum_k b_k modulo 2^32
 
-  Layout(Metric metric_, double p_, MatrixView<T> right, bool portable)
+  Layout(Metric metric_, double p_, MatrixView<T> right, const std::int32_t* ranking_, Level level)
       : metric(metric_), p(p_), count(right.rows), features(right.columns), words(words_for(right.rows)),
-        kernels(&lossfloor::kernels(portable)) {
+        kernels(&lossfloor::kernels(level)) {
     if (metric == Metric::l2) {
-      if constexpr (!std::is_same_v<T, std::uint8_t>) {
-        n_chunks = std::max<std::size_t>(1, (features + kMaxChunk<T> - 1) / kMaxChunk<T>);
-        chunk = round_up((features + n_chunks - 1) / n_chunks, kDepth<T>);
-        padded = chunk * n_chunks;
-        packed.assign(words * kStrip * padded, T{});
-        pack_panels<kPanel<T>>(right, 0, right.rows, packed.data());
-        squares_of(right);
-      } else {
-        throw std::invalid_argument("l2 of uint8 goes by int16");
+      if (std::is_same_v<T, std::uint8_t> && kernels->dot_u8 == nullptr) {
+        throw std::invalid_argument("l2 of uint8 goes by int16 on this processor");
       }
-    } else {
-      if constexpr (std::is_same_v<T, std::int16_t>) throw std::invalid_argument("int16 is for l2");
-      const bool groups = std::is_same_v<T, std::uint8_t> && metric == Metric::l1;
-      padded = groups ? round_up(features, 8) : features;
+      const std::size_t most = kChunkBytes / (kernels->panel * sizeof(T));
+      n_chunks = std::max<std::size_t>(1, (features + most - 1) / most);
+      chunk = round_up((features + n_chunks - 1) / n_chunks, kDepth<T>);
+      padded = chunk * n_chunks;
       packed.assign(words * kStrip * padded, T{});
-      for (std::size_t j = 0; j < count; ++j) {
+      for (std::size_t j = 0; j < count; ++j) pack_column(right.row(j), j);
+      squares_of(right);
+      return;
+    }
+    if constexpr (std::is_same_v<T, std::int16_t>) throw std::invalid_argument("int16 is for l2");
+    const bool groups = std::is_same_v<T, std::uint8_t> && metric == Metric::l1;
+    padded = groups ? round_up(features, 8) : features;
+    packed.assign(words * kStrip * padded, T{});
+    if (ranking_ != nullptr) {
+      ranking.assign(ranking_, ranking_ + features);
+    } else {
+      ranking.resize(features);
+      std::iota(ranking.begin(), ranking.end(), 0);
+    }
+    for (std::size_t j = 0; j < count; ++j) {
+      const T* row = right.row(j);
+      if (groups) {
+        T* quarter = packed.data() + j / kQuarter * kQuarter * padded;
+        for (std::size_t k = 0; k < features; ++k) quarter[(k / 8 * kQuarter + j % kQuarter) * 8 + k % 8] = row[at(k)];
+      } else {
         T* strip = packed.data() + j / kStrip * kStrip * padded;
-        const std::size_t c = j % kStrip;
-        const T* row = right.row(j);
-        if (groups) {
-          T* quarter = packed.data() + j / kQuarter * kQuarter * padded;
-          for (std::size_t k = 0; k < features; ++k) quarter[(k / 8 * kQuarter + j % kQuarter) * 8 + k % 8] = row[k];
-        } else {
-          for (std::size_t k = 0; k < features; ++k) strip[k * kStrip + c] = row[k];
-        }
+        for (std::size_t k = 0; k < features; ++k) strip[k * kStrip + j % kStrip] = row[at(k)];
       }
     }
   }
 
-  // Packs rows begin .. end in groups of `width` lanes: [group][chunk][feature / depth][lane][depth], zero padded.
-  template <std::size_t width>
-  void pack_panels(MatrixView<T> source, std::size_t begin, std::size_t end, T* target) const {
+  std::size_t at(std::size_t k) const { return static_cast<std::size_t>(ranking[k]); }
+
+  void pack_column(const T* row, std::size_t j) {
     constexpr std::size_t depth = kDepth<T>;
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t lane = (i - begin) % width;
-      T* group = target + (i - begin) / width * width * padded;
-      const T* row = source.row(i);
-      for (std::size_t k = 0; k < features; ++k) {
-        group[(k / depth * width + lane) * depth + k % depth] = row[k];
-      }
-    }
+    const std::size_t panel = kernels->panel;
+    T* target = packed.data() + j / panel * panel * padded + j % panel * depth;
+    std::size_t k = 0;
+    for (; k + depth <= features; k += depth) std::memcpy(target + k * panel, row + k, depth * sizeof(T));
+    for (; k < features; ++k) target[k / depth * depth * panel + k % depth] = row[k];
   }
 
   template <class Square>
@@ -107,7 +121,10 @@ struct Strips<T>::Layout {
   }
 
   void squares_of(MatrixView<T> right) {
-    if constexpr (kExact<T>) {
+    if constexpr (std::is_same_v<T, std::uint8_t>) {
+      squares_i32.assign(words * kStrip, 0);
+      for (std::size_t j = 0; j < count; ++j) squares_i32[j] = byte_offset(*kernels, right.row(j), features);
+    } else if constexpr (kExact<T>) {
       squares_i32.assign(words * kStrip, 0);
       for (std::size_t j = 0; j < count; ++j) squares_i32[j] = square_of<std::int32_t>(right.row(j), features);
     } else {
@@ -144,17 +161,19 @@ struct Strips<T>::Layout {
         sums_u8(left, begin, end, limit, scratch, consume);
         return;
       }
-    } else {
-      if (metric == Metric::l2) {
-        products(left, begin, end, scratch, consume);
-        return;
-      }
+    }
+    if (metric == Metric::l2) {
+      products(left, begin, end, scratch, consume);
+      return;
     }
     if constexpr (!std::is_same_v<T, std::int16_t>) {
+      scratch.left.resize(features);
       for (std::size_t i = begin; i < end; ++i) {
+        const T* row = left.row(i);
+        for (std::size_t k = 0; k < features; ++k) scratch.left[k] = row[at(k)];
         for (std::size_t word = 0; word < words; ++word) {
           Key<T>* keys = scratch.keys.data();
-          const bool alive = fold(left.row(i), packed.data() + word * kStrip * padded, limit, keys);
+          const bool alive = fold(scratch.left.data(), packed.data() + word * kStrip * padded, limit, keys);
           if constexpr (kExact<T>) {
             consume(i, word, keys, nullptr, alive, scratch);
           } else {
@@ -185,7 +204,9 @@ struct Strips<T>::Layout {
                const Consume& consume) const {
     scratch.left.assign(kBlockRows * padded, T{});
     for (std::size_t i = begin; i < end; ++i) {
-      std::memcpy(scratch.left.data() + (i - begin) * padded, left.row(i), features);
+      const T* row = left.row(i);
+      T* target = scratch.left.data() + (i - begin) * padded;
+      for (std::size_t k = 0; k < features; ++k) target[k] = row[at(k)];
     }
     for (std::size_t word = 0; word < words; ++word) {
       for (std::size_t quarter = 0; quarter < kStrip / kQuarter; ++quarter) {
@@ -201,13 +222,21 @@ struct Strips<T>::Layout {
   template <class Consume>
   void products(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch,
                 const Consume& consume) const {
-    constexpr std::size_t width = kPanel<T>;
     using Product = std::conditional_t<kExact<T>, std::int32_t, T>;
+    const std::size_t width = kernels->panel;
     scratch.left.assign(kBlockRows * padded, T{});
-    pack_panels<kTile>(left, begin, end, scratch.left.data());
     scratch.left_squares.resize(kBlockRows);
     for (std::size_t i = begin; i < end; ++i) {
-      scratch.left_squares[i - begin] = square_of<Key<T>>(left.row(i), features);
+      const T* row = left.row(i);
+      T* copy = scratch.left.data() + (i - begin) * padded;
+      if constexpr (std::is_same_v<T, std::uint8_t>) {
+        flip(row, features, copy);
+        std::int32_t sum;
+        kernels->sums_u8(row, features, &sum, &scratch.left_squares[i - begin]);
+      } else {
+        std::copy(row, row + features, copy);
+        scratch.left_squares[i - begin] = square_of<Key<T>>(row, features);
+      }
     }
     const std::size_t tiles = (end - begin + kTile - 1) / kTile;
     std::vector<Product> sums(kBlockRows * kStrip);
@@ -218,14 +247,16 @@ struct Strips<T>::Layout {
           const T* columns =
               packed.data() + ((word * (kStrip / width) + panel) * padded + part * chunk) * width;
           for (std::size_t tile = 0; tile < tiles; ++tile) {
-            const T* rows = scratch.left.data() + (tile * padded + part * chunk) * kTile;
+            const T* rows = scratch.left.data() + tile * kTile * padded + part * chunk;
             Product* out = sums.data() + tile * kTile * kStrip + panel * width;
-            if constexpr (std::is_same_v<T, std::int16_t>) {
-              kernels->dot_i16(rows, columns, chunk / 2, out);
+            if constexpr (std::is_same_v<T, std::uint8_t>) {
+              kernels->dot_u8(rows, padded, columns, chunk / 4, out);
+            } else if constexpr (std::is_same_v<T, std::int16_t>) {
+              kernels->dot_i16(rows, padded, columns, chunk / 2, out);
             } else if constexpr (std::is_same_v<T, float>) {
-              kernels->dot_f32(rows, columns, chunk, out);
+              kernels->dot_f32(rows, padded, columns, chunk, out);
             } else {
-              kernels->dot_f64(rows, columns, chunk, out);
+              kernels->dot_f64(rows, padded, columns, chunk, out);
             }
           }
         }
@@ -292,8 +323,8 @@ struct Strips<T>::Layout {
 };
 
 template <class T>
-Strips<T>::Strips(Metric metric, double p, MatrixView<T> right, bool portable)
-    : layout_(std::make_unique<Layout>(metric, p, right, portable)) {}
+Strips<T>::Strips(Metric metric, double p, MatrixView<T> right, const std::int32_t* ranking, Level level)
+    : layout_(std::make_unique<Layout>(metric, p, right, ranking, level)) {}
 template <class T>
 Strips<T>::~Strips() = default;
 template <class T>
@@ -338,11 +369,13 @@ void Strips<T>::levels(MatrixView<T> left, const std::int32_t* thresholds, std::
   } else {
     if (n_thresholds == 0 || n_thresholds > 255) throw std::invalid_argument("1 to 255 thresholds");
     const Layout& layout = *layout_;
+    std::vector<std::int32_t> filled(256, std::numeric_limits<std::int32_t>::max());
+    std::copy(thresholds, thresholds + n_thresholds, filled.begin());
     layout.sweep(left, thresholds[n_thresholds - 1], threads,
                  [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
                    std::uint8_t strip[kStrip];
                    if (alive) {
-                     layout.kernels->levels_i32(keys, thresholds, n_thresholds, strip);
+                     layout.kernels->levels_i32(keys, filled.data(), n_thresholds, strip);
                    } else {
                      std::memset(strip, static_cast<int>(n_thresholds), kStrip);
                    }

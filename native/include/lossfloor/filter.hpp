@@ -18,35 +18,43 @@ namespace lossfloor {
 // What the filter knows of the rows of one side.
 struct Projection {
   MatrixView<float> coordinates;  // Px (and the radius as one more coordinate, where each row has its own)
+  std::size_t dimensions;         // how many of its columns count
   const float* offset;            // h
   const float* rest;              // q
 };
 
+// For each row how many sums of squares of coordinates `project` tells.
+inline std::size_t kept_sums(std::size_t dimensions) { return (dimensions + 15) / 16; }
+
 // Coordinates of (scale * row - centre) along the columns of `basis` (features x dimensions), in single precision:
 // coordinates[i * dimensions + e]. The entries are rounded to float before; squares[i] is the squared length of the
-// rounded row, summed in double precision. Rows of int16 are taken as they are, and their squared lengths are exact.
+// rounded row, summed in double precision. Rows of int16 are taken as they are, rows of uint8 less a whole centre, and
+// their squared lengths are exact. kept[i * kept_sums(dimensions) + e] is the sum of the squares of the first
+// 16 (e + 1) coordinates.
 template <class T>
 void project(MatrixView<T> rows, const double* centre, double scale, MatrixView<float> basis, int threads,
-             float* coordinates, double* squares, bool portable);
+             float* coordinates, double* squares, double* kept, Level level);
 
+extern template void project<std::uint8_t>(MatrixView<std::uint8_t>, const double*, double, MatrixView<float>, int,
+                                           float*, double*, double*, Level);
 extern template void project<std::int16_t>(MatrixView<std::int16_t>, const double*, double, MatrixView<float>, int,
-                                           float*, double*, bool);
+                                           float*, double*, double*, Level);
 extern template void project<float>(MatrixView<float>, const double*, double, MatrixView<float>, int, float*, double*,
-                                    bool);
+                                    double*, Level);
 extern template void project<double>(MatrixView<double>, const double*, double, MatrixView<float>, int, float*,
-                                     double*, bool);
+                                     double*, double*, Level);
 
 template <class T>
 class FilteredStrips {
  public:
-  // Keeps a view of `right` and of the arrays of `projection`: they must outlive this object.
-  FilteredStrips(MatrixView<T> right, Projection projection, bool portable);
+  // Keeps a view of `right`, which must outlive this object.
+  FilteredStrips(MatrixView<T> right, Projection projection, Level level);
 
   std::size_t count() const { return right_.rows; }
   std::size_t features() const { return right_.columns; }
-  std::size_t dimensions() const { return right_projection_.coordinates.columns; }
+  std::size_t dimensions() const { return dimensions_; }
 
-  // bits: who is within the squared distance `limit`. For int16, exactly. Returns how many pairs the filter left open.
+  // bits: who is within the squared distance `limit`. Whole numbers only, and exactly. Returns how many pairs the filter left open.
   std::size_t within(MatrixView<T> left, Projection projection, float tolerance, std::int64_t limit, int threads,
                      std::uint64_t* bits) const;
   // The same for keys right up to relative * key, against a bracket; pairs still open come back as doubtful.
@@ -58,19 +66,31 @@ class FilteredStrips {
                              std::uint64_t* bits, std::size_t* open) const;
 
  private:
+  struct Scratch;
+
   template <class Decide>
   DoubtfulPairs sweep(MatrixView<T> left, Projection projection, float tolerance, int threads, std::uint64_t* bits,
                       std::size_t* open, const Decide& decide) const;
+  template <class Threshold>
+  std::uint64_t decide_near(MatrixView<T> left, std::size_t i, std::size_t group_begin, std::size_t word,
+                            std::uint64_t undecided, double relative, Scratch& own, const Threshold& threshold) const;
+
+  // Squared distance of a left row to right row j, from |left|^2 and their product; right modulo 2^32.
+  std::int32_t key(std::uint32_t left_square, std::size_t j, std::int32_t product) const {
+    return static_cast<std::int32_t>(left_square + static_cast<std::uint32_t>(squares_[j]) -
+                                     2 * static_cast<std::uint32_t>(product));
+  }
 
   MatrixView<T> right_;
-  Projection right_projection_;
+  std::size_t dimensions_;
   const Kernels* kernels_;
   std::size_t words_;
-  std::vector<float> packed_;        // right coordinates by panels of 16 columns
+  std::vector<float> packed_;        // right coordinates by panels of columns
   std::vector<float> offset_, rest_;  // padded to whole strips
-  std::vector<std::int32_t> squares_;  // int16: |y|^2
+  std::vector<std::int32_t> squares_;  // whole numbers: |y|^2; bytes: byte_offset
 };
 
+extern template class FilteredStrips<std::uint8_t>;
 extern template class FilteredStrips<std::int16_t>;
 extern template class FilteredStrips<float>;
 extern template class FilteredStrips<double>;

@@ -41,14 +41,20 @@ struct FilterColumns {
 
 struct Kernels {
   const char* name;
+  std::size_t panel;  // columns that the product kernels and the filter take at a time, a divisor of kStrip
 
-  // out[r * kStrip + c] += sum_k left[k][r] * right[k][c] for kTile rows and the columns of one panel
-  // (16 columns of int16 or float, 8 of double). int16 comes in pairs of features: left[k][r][2], right[k][c][2].
-  void (*dot_i16)(const std::int16_t* left, const std::int16_t* right, std::size_t pairs, std::int32_t* out);
-  void (*dot_f32)(const float* left, const float* right, std::size_t count, float* out);
-  void (*dot_f64)(const double* left, const double* right, std::size_t count, double* out);
+  // out[r * kStrip + c] += sum_k left[r * stride + k] * right[k][c] for kTile rows and the columns of one panel.
+  // int16 comes in pairs of features, right[k][c][2], and bytes by four, right[k][c][4]. The bytes on the left are
+  // those of the data less 128, as signed numbers, and sums of bytes are right modulo 2^32. Where the processor has no
+  // instruction for them, dot_u8, products_u8, sums_u8 and centre_u8 are null: int16 is as fast.
+  void (*dot_u8)(const std::uint8_t* left, std::size_t stride, const std::uint8_t* right, std::size_t fours,
+                 std::int32_t* out);
+  void (*dot_i16)(const std::int16_t* left, std::size_t stride, const std::int16_t* right, std::size_t pairs,
+                  std::int32_t* out);
+  void (*dot_f32)(const float* left, std::size_t stride, const float* right, std::size_t count, float* out);
+  void (*dot_f64)(const double* left, std::size_t stride, const double* right, std::size_t count, double* out);
 
-  // keys[c] = left_square + right_square[c] - 2 keys[c]: from products to squared distances.
+  // keys[c] = left_square + right_square[c] - 2 keys[c] modulo 2^32: from products to squared distances.
   void (*squares_i32)(std::int32_t* keys, const std::int32_t* right_square, std::int32_t left_square);
 
   // keys[r * kStrip + c] = l1 distance of each of some rows to each column of a quarter of a strip, right[group][c][8]
@@ -60,6 +66,11 @@ struct Kernels {
   // right[feature][c].
   bool (*linf_u8)(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::int32_t limit,
                   std::int32_t* keys);
+  // within[r]: bits of the columns whose distance to row r is at most `limit`; left[r][feature], right[feature][c].
+  void (*linf_within_u8)(const std::uint8_t* left, std::size_t rows, const std::uint8_t* right, std::size_t features,
+                         std::uint8_t limit, std::uint64_t* within);
+  // Whether two rows are within `limit` of each other in every feature.
+  bool (*linf_pair_u8)(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::uint8_t limit);
   // right[feature][c]; the keys of lp are sums of p-th powers.
   bool (*l1_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
   bool (*linf_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
@@ -76,11 +87,17 @@ struct Kernels {
   // The same with a threshold for each column, (left_radius + right_radius[c])^power, known to the relative `slack`.
   StripOutcome (*at_most_radii)(const double* keys, const double* scale, double relative, double absolute,
                                 double left_radius, const double* right_radius, double power, double slack);
-  // levels[c] = how many of the ascending thresholds lie below keys[c].
+  // levels[c] = how many of the ascending thresholds lie below keys[c]; the largest numbers fill them up to 256.
   void (*levels_i32)(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
                      std::uint8_t* levels);
 
-  // Products of one left row with up to four right rows, features in their natural order.
+  // Products of one left row with up to four right rows, features in their natural order. Bytes as for dot_u8.
+  void (*products_u8)(const std::uint8_t* left, const std::uint8_t* const* rights, std::size_t count,
+                      std::size_t features, std::int32_t* out);
+  // Sum and sum of squares of the bytes of a row.
+  void (*sums_u8)(const std::uint8_t* row, std::size_t features, std::int32_t* sum, std::int32_t* square);
+  // out[k] = row[k] - centre[k] for differences that fit int16; returns the sum of their squares.
+  std::int32_t (*centre_u8)(const std::uint8_t* row, const std::int16_t* centre, std::size_t features, float* out);
   void (*products_i16)(const std::int16_t* left, const std::int16_t* const* rights, std::size_t count,
                        std::size_t features, std::int32_t* out);
   // Squared distance of two rows, summed in single precision.
@@ -88,22 +105,27 @@ struct Kernels {
   // Squared distance of two rows, summed in double precision.
   double (*square_f32)(const float* left, const float* right, std::size_t features);
   double (*square_f64)(const double* left, const double* right, std::size_t features);
-  // The projection filter for the rows of a tile and the columns of a panel: with p = sum_k left[k][r] * right[k][c],
+  // The projection filter for the rows of a tile and the columns of a panel: with p the product as of dot_f32,
   // s = p - (left_offset[r] + right_offset[c]) and m = left_rest[r] * right_rest[c] + tolerance, bit `shift` + c of
   // within[r] is set where s > m, that of doubtful[r] where |s| <= m.
-  void (*filter_f32)(const float* left, const float* right, std::size_t count, FilterRows rows, FilterColumns columns,
-                     unsigned shift, std::uint64_t* within, std::uint64_t* doubtful);
+  void (*filter_f32)(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
+                     FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* doubtful);
   // Bits of the bytes that are at most `limit`.
   std::uint64_t (*at_most_u8)(const std::uint8_t* bytes, std::uint8_t limit);
-  // How many bits are set in some words; and the same word by word, added to `counts`.
+  // How many bits are set in both of some words; in some words; and the same word by word, added to `counts`.
+  std::int64_t (*count_common_bits)(const std::uint64_t* words, const std::uint64_t* others, std::size_t count);
   std::int64_t (*count_bits)(const std::uint64_t* words, std::size_t count);
   void (*add_bit_counts)(const std::uint64_t* words, std::size_t count, std::int64_t* counts);
 };
 
-// The table for this processor. `portable` asks for the one without wider instructions (for tests).
-const Kernels& kernels(bool portable = false);
+// The instructions that kernels may use, each including those before it.
+enum class Level { portable, avx2, avx512 };
+
+// The widest kernels of this processor that need at most `most` (which tests choose).
+const Kernels& kernels(Level most = Level::avx512);
 
 const Kernels& portable_kernels();
-const Kernels& avx2_kernels();  // call only where the processor has AVX2 and FMA
+const Kernels& avx2_kernels();    // call only where the processor has AVX2 and FMA
+const Kernels& avx512_kernels();  // call only where it has what cpu.cpp asks for
 
 }  // namespace lossfloor

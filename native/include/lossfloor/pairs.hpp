@@ -34,12 +34,17 @@ using DoubtfulPairs = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
 inline std::size_t words_for(std::size_t columns) { return (columns + kStrip - 1) / kStrip; }
 
+// |b|^2 - 256 sum_k b_k modulo 2^32 of the bytes of a row: with the product of b and a less 128, twice subtracted, and
+// |a|^2 added, it makes the squared distance of a and b, which is right as it is where it is below 2^31.
+std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::size_t features);
+
 // Keys: squared distances for l2, sums of p-th powers for lp, distances for l1 and linf.
 template <class T>
 class Strips {
  public:
-  // Copies `right` into the order that the kernels read. `p` matters for Metric::lp only.
-  Strips(Metric metric, double p, MatrixView<T> right, bool portable);
+  // Copies `right` into the order that the kernels read. `p` matters for Metric::lp only. `ranking`, an order of the
+  // features in which differences tell early that a pair is far apart, is for metrics other than l2, and may be null.
+  Strips(Metric metric, double p, MatrixView<T> right, const std::int32_t* ranking, Level level);
   ~Strips();
   Strips(Strips&&) noexcept;
   Strips& operator=(Strips&&) noexcept;

@@ -23,12 +23,15 @@ Rounding (u = 2^-24, the filter runs in single precision):
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from lossfloor import _core, exact
 from lossfloor.distances.routes import exponent_of, gamma
@@ -38,9 +41,14 @@ _SAFETY = 1.01
 _SAMPLE = 192
 #: Dimensions to choose from; the basis is made for the last.
 DIMENSIONS = (16, 32, 48, 64)
-#: Costs of a pair in products of the dense kernel: the comparison of the filter, and a feature of an open pair.
-_COST_OF_COMPARISON = 18.0
-_COST_OF_FEATURE = {np.dtype(np.int16): 1.6, np.dtype(np.float32): 4.0, np.dtype(np.float64): 5.0}
+#: Measured costs, where a feature of the dense kernel that decides all pairs costs 1: a dimension of the filter, its
+#: comparison, and a feature of an open pair.  Bytes have AVX-512, of which floats make less.
+_COSTS = {
+    np.dtype(np.uint8): (3.3, 60.0, 4.1),
+    np.dtype(np.int16): (1.0, 18.0, 1.6),
+    np.dtype(np.float32): (1.0, 18.0, 4.0),
+    np.dtype(np.float64): (1.0, 18.0, 5.0),
+}
 
 FloatArray = npt.NDArray[np.float64]
 SingleArray = npt.NDArray[np.float32]
@@ -53,7 +61,7 @@ class _Side:
     rows: npt.NDArray[Any]
     coordinates: SingleArray
     squares: FloatArray
-    kept: FloatArray  # kept[i, j]: squared length of the first DIMENSIONS[j] coordinates
+    kept: FloatArray  # kept[i, j]: squared length of the first 16 (j + 1) coordinates, or of all
 
 
 class ProjectionFilter:
@@ -62,73 +70,82 @@ class ProjectionFilter:
     Parameters
     ----------
     left, right : ndarray, shape (n, d) and (m, d), of one dtype
-        int16 (with squared distances below 2**31), float32 or float64.
+        uint8 or int16 (with squared distances below 2**31), float32 or float64.
     threads : int
-    portable : bool
-        Leave wider instructions of the processor unused.
+    level : str
+        The most instructions that kernels may use.
     """
 
-    def __init__(self, left: npt.NDArray[Any], right: npt.NDArray[Any], *, threads: int, portable: bool) -> None:
+    def __init__(self, left: npt.NDArray[Any], right: npt.NDArray[Any], *, threads: int, level: str) -> None:
         self.threads = threads
-        self._portable = portable
+        self._level = level
         d = left.shape[1]
-        self._whole = left.dtype == np.int16
+        self._whole = left.dtype.kind in "iu"
         self._exponent = 0 if self._whole else -exponent_of(left, right)
         scale = math.ldexp(1.0, self._exponent)
         # Directions from few examples do nearly as well, and must not cost more than they save.
-        parts = [_some(side, min(256, max(96, len(side) // 16))) for side in (left, right)]
+        parts = [side[_spaced(len(side), min(256, max(96, len(side) // 16)))] for side in (left, right)]
         sample = np.concatenate(parts).astype(np.float64) * scale
-        # Whole numbers come centred, and stay whole so that rounding them to single precision changes nothing.
-        centre = np.zeros(d) if self._whole else sample.mean(axis=0)
-        basis = _principal_directions(sample - centre, min(DIMENSIONS[-1], d))
+        # Whole numbers stay whole, so that rounding them to single precision changes nothing; int16 comes centred.
+        centre = np.zeros(d) if left.dtype == np.int16 else sample.mean(axis=0)
+        if self._whole:
+            centre = np.rint(centre)
+        with _one_blas_thread():
+            basis = _principal_directions(sample - centre, min(DIMENSIONS[-1], d))
+            gram = basis.T.astype(np.float64) @ basis.astype(np.float64)
         self._dimensions = [k for k in DIMENSIONS if k <= basis.shape[1]] or [basis.shape[1]]
-        gram = basis.T.astype(np.float64) @ basis.astype(np.float64)
         delta = float(np.linalg.norm(gram - np.eye(len(gram)))) + d * len(gram) * 2.0**-50
         self._error = _SAFETY * (math.sqrt(len(gram)) * gamma(d + 8, _U32) * (1 + delta) + delta)
         kappa = 0.0 if self._whole else _U32 + 2.0**-52
         self._conversion = 2 * kappa * (2 + kappa)
-        self._left = self._side(left, centre, scale, basis)
-        self._right = self._side(right, centre, scale, basis)
+        self._centre, self._scale, self._basis = centre, scale, basis
+        self._left, self._right = left, right
 
     @property
     def scale(self) -> Fraction:
         """Projections are of the data times this power of two."""
         return Fraction(2) ** self._exponent
 
-    def _side(self, rows: npt.NDArray[Any], centre: FloatArray, scale: float, basis: SingleArray) -> _Side:
-        coordinates, squares = _core.project(rows, centre, scale, basis, self.threads, self._portable)
-        parts, begin = [], 0
-        for k in self._dimensions:
-            piece = coordinates[:, begin:k]
-            parts.append(np.einsum("ij,ij->i", piece, piece, dtype=np.float64))
-            begin = k
-        return _Side(rows, coordinates, squares, np.cumsum(np.stack(parts, axis=1), axis=1))
+    def _side(self, rows: npt.NDArray[Any]) -> _Side:
+        return _Side(rows, *_core.project(rows, self._centre, self._scale, self._basis, self.threads, self._level))
+
+    @functools.cached_property
+    def _sides(self) -> tuple[_Side, _Side]:
+        return self._side(self._left), self._side(self._right)
 
     def plan(self, radii: FilterRadii) -> Plan:
         """Choose the number of dimensions by the share of a sample of pairs that each leaves open."""
-        d = self._left.rows.shape[1]
-        per_feature = _COST_OF_FEATURE[self._left.rows.dtype]
-        rows = np.linspace(0, len(self._left.rows) - 1, min(_SAMPLE, len(self._left.rows))).astype(np.intp)
-        columns = np.linspace(0, len(self._right.rows) - 1, min(_SAMPLE, len(self._right.rows))).astype(np.intp)
+        d = self._left.shape[1]
+        per_dimension, comparison, per_feature = _COSTS[self._left.dtype]
+        rows, columns = (_spaced(len(side), _SAMPLE) for side in (self._left, self._right))
+        first, second = self._side(self._left[rows]), self._side(self._right[columns])
+        if radii.shared is None:
+            radii = dataclasses.replace(radii, left=radii.left[rows], right=radii.right[columns])
+        tolerance = self._tolerance(radii, first, second)
         plans = []
-        for place, k in enumerate(self._dimensions):
-            left = self._arrays(self._left, radii.left, radii, place, rows)
-            right = self._arrays(self._right, radii.right, radii, place, columns)
-            signal = left[0] @ right[0].T - (left[1][:, None] + right[1][None, :])
-            share = float(np.mean(np.abs(signal) <= left[2][:, None] * right[2][None, :] + radii.tolerance(self)))
-            plans.append(Plan(place, k, share, k + _COST_OF_COMPARISON + share * per_feature * d))
+        with _one_blas_thread():
+            for place, k in enumerate(self._dimensions):
+                left = self._arrays(first, radii.left, radii, place)
+                right = self._arrays(second, radii.right, radii, place)
+                used = self._columns(radii, place)
+                signal = left[0][:, :used] @ right[0][:, :used].T - (left[1][:, None] + right[1][None, :])
+                share = float(np.mean(np.abs(signal) <= left[2][:, None] * right[2][None, :] + tolerance))
+                plans.append(Plan(place, k, share, k * per_dimension + comparison + share * per_feature * d))
         return min(plans, key=lambda plan: plan.cost)
 
+    def _tolerance(self, radii: FilterRadii, left: _Side, right: _Side) -> float:
+        """Return the bound on the rounding of h and of the sums."""
+        sizes = float(left.squares.max()) + float(right.squares.max())
+        return 8 * _U32 * (sizes + radii.largest**2) + self._conversion * sizes + 2.0**-120
+
     def _arrays(
-        self, side: _Side, own: FloatArray, radii: FilterRadii, place: int, chosen: Any = slice(None)
+        self, side: _Side, own: FloatArray, radii: FilterRadii, place: int
     ) -> tuple[SingleArray, SingleArray, SingleArray]:
-        """Return coordinates, offsets h and rests q of some rows of one side."""
+        """Return coordinates (of which `_columns` count), offsets h and rests q of one side."""
         k = self._dimensions[place]
-        coordinates = side.coordinates[chosen, :k]
-        squares, kept = side.squares[chosen], side.kept[chosen, place]
+        coordinates, squares, kept = side.coordinates, side.squares, side.kept[:, place]
         if radii.shared is None:
-            own = own[chosen]
-            coordinates = np.concatenate([coordinates, own[:, None].astype(np.float32)], axis=1)
+            coordinates = np.concatenate([coordinates[:, :k], own[:, None].astype(np.float32)], axis=1)
             offset, sizes = (squares - own**2) / 2, squares + own**2
         else:
             offset, sizes = (squares - radii.shared**2 / 2) / 2, squares
@@ -136,31 +153,29 @@ class ProjectionFilter:
         product_error = _SAFETY * (gamma(k + 9, _U32) + 2 * e + e * e + 4 * _U32)
         rest = np.maximum(squares - kept, 0) + (2 * e + 2 * e * e + 8 * _U32) * squares + product_error * sizes
         return (
-            np.ascontiguousarray(coordinates),
+            coordinates,
             offset.astype(np.float32),
             (np.sqrt(rest) * (1 + 4 * _U32)).astype(np.float32),
         )
 
+    def _columns(self, radii: FilterRadii, place: int) -> int:
+        """Return how many coordinates there are, that of the radius included where each row has its own."""
+        return self._dimensions[place] + (radii.shared is None)
+
     def prepare(self, radii: FilterRadii, plan: Plan) -> PreparedFilter:
         """Make everything ready for one sweep."""
-        left = self._arrays(self._left, radii.left, radii, plan.place)
-        right = self._arrays(self._right, radii.right, radii, plan.place)
+        first, second = self._sides
+        left = self._arrays(first, radii.left, radii, plan.place)
+        right = self._arrays(second, radii.right, radii, plan.place)
         kinds: dict[Any, Any] = {
+            np.uint8: _core.FilterU8,
             np.int16: _core.FilterI16,
             np.float32: _core.FilterF32,
             np.float64: _core.FilterF64,
         }
-        strips = kinds[self._right.rows.dtype.type](self._right.rows, *right, self._portable)
-        return PreparedFilter(self._left.rows, left, strips, float(np.float32(radii.tolerance(self) * (1 + 4 * _U32))))
-
-    def sizes(self) -> tuple[float, float]:
-        """Return the largest squared length on each side."""
-        return float(self._left.squares.max()), float(self._right.squares.max())
-
-    @property
-    def conversion(self) -> float:
-        """What rounding to single precision does to squared distances, relative to the sum of squared lengths."""
-        return self._conversion
+        strips = kinds[second.rows.dtype.type](second.rows, *right, self._columns(radii, plan.place), self._level)
+        tolerance = self._tolerance(radii, first, second) * (1 + 4 * _U32)
+        return PreparedFilter(first.rows, left, strips, float(np.float32(tolerance)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,12 +197,6 @@ class FilterRadii:
         if self.shared is not None:
             return self.shared
         return float(self.left.max(initial=0)) + float(self.right.max(initial=0))
-
-    def tolerance(self, owner: ProjectionFilter) -> float:
-        """Return the bound on the rounding of h and of the sums."""
-        first, second = owner.sizes()
-        largest = first + second + self.largest**2
-        return 8 * _U32 * largest + owner.conversion * (first + second) + 2.0**-120
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,9 +223,20 @@ class PreparedFilter:
         return (self.rows[start:stop], *(part[start:stop] for part in self.arrays), self.tolerance)
 
 
-def _some(rows: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
-    """Return up to `count` rows, evenly spaced."""
-    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.intp)]
+def _spaced(length: int, count: int) -> npt.NDArray[np.intp]:
+    """Return up to `count` evenly spaced places."""
+    return np.linspace(0, length - 1, min(count, length)).astype(np.intp)
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """Keep BLAS to one thread: its threads wait for each other by spinning, which on a busy machine takes seconds."""
+    limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return limited
 
 
 def _principal_directions(sample: FloatArray, count: int) -> SingleArray:
@@ -225,7 +245,7 @@ def _principal_directions(sample: FloatArray, count: int) -> SingleArray:
     Any orthonormal basis gives right answers; this one leaves few pairs open.  The start is the sample itself, so that
     no chance is involved.
     """
-    start = _some(sample, count + 8)
+    start = sample[_spaced(len(sample), count + 8)]
     spanned, _ = np.linalg.qr(sample.T @ (sample @ start.T))
     _, rotation = np.linalg.eigh((inner := sample @ spanned).T @ inner)
     basis = spanned @ rotation[:, ::-1]

@@ -34,6 +34,10 @@ _U32 = 2.0**-24
 _U64 = 2.0**-53
 _SAFETY = 1.01  # for the rounding of the bounds themselves
 
+#: The most instructions that kernels may use: those of "portable", of "avx2" or of "avx512", where the processor has
+#: them.
+BEST = "avx512"
+
 Strips = _core.StripsU8 | _core.StripsI16 | _core.StripsF32 | _core.StripsF64
 
 
@@ -53,6 +57,8 @@ class Route:
         Distances of `left` and `right` are those of the data times this power of two.
     relative, absolute : float
         The key is right up to ``relative * s + absolute``, with s as in the module's text.
+    ranking : ndarray of int32, shape (d,), optional
+        The features in the order in which differences tell early that a pair is far apart.
     """
 
     name: str
@@ -62,21 +68,22 @@ class Route:
     scale: Fraction = Fraction(1)
     relative: float = 0.0
     absolute: float = 0.0
+    ranking: npt.NDArray[np.int32] | None = None
 
     @property
     def exact_keys(self) -> bool:
         """Whether keys are integers without any rounding."""
         return self.relative == 0.0 and self.absolute == 0.0
 
-    def strips(self, p: float, portable: bool = False) -> Strips:
-        """Hand the right-hand examples to the core."""
+    def strips(self, p: float, level: str = BEST) -> Strips:
+        """Hand the right-hand examples to the core; `level` is the most that its kernels may use."""
         kinds: dict[Any, Any] = {
             np.uint8: _core.StripsU8,
             np.int16: _core.StripsI16,
             np.float32: _core.StripsF32,
             np.float64: _core.StripsF64,
         }
-        made: Strips = kinds[self.right.dtype.type](self.metric, self.right, p, portable)
+        made: Strips = kinds[self.right.dtype.type](self.metric, self.right, p, self.ranking, level)
         return made
 
 
@@ -93,7 +100,9 @@ def roundings_of_power(order: Order) -> float:
     return 2 * p if Fraction(p) == order else 752 * p
 
 
-def choose(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, precise: bool = False) -> Route:
+def choose(
+    order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, precise: bool = False, level: str = BEST
+) -> Route:
     """Choose the fastest route that fits the data.
 
     Parameters
@@ -104,6 +113,8 @@ def choose(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, pre
         Integers, float32 or float64.
     precise : bool
         Use double precision where single would do: slower, with fewer pairs left open.
+    level : str
+        The most instructions that kernels may use.
 
     Returns
     -------
@@ -112,6 +123,10 @@ def choose(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, pre
     integers = as_integers(left, right)
     if order == 2:
         if integers is not None:
+            if _core.multiplies_bytes(level):
+                route = _uint8_products(*integers)
+                if route is not None:
+                    return route
             route = _int16_products(*integers)
             if route is not None:
                 return route
@@ -156,6 +171,25 @@ def _shifted(side: npt.NDArray[Any], shift: npt.NDArray[np.int64], dtype: type[n
         # Differences that fit are right modulo 2^16 whatever happens on the way.
         return np.subtract(side.astype(np.int16, copy=False), shift.astype(np.int16))
     return (side.astype(np.int64, copy=False) - shift).astype(dtype)
+
+
+def _uint8_products(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Route | None:
+    if 255**2 * left.shape[1] >= 2**31:  # squared distances fit int32, and sums on the way are right modulo 2^32
+        return None
+    sides = _as_bytes(left, right)
+    return None if sides is None else Route("uint8 products, exact", "l2", *sides)
+
+
+def _as_bytes(
+    left: npt.NDArray[Any], right: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None:
+    """Return the data less the least entry of each feature, if that fits bytes."""
+    if left.dtype == right.dtype == np.uint8:
+        return left, right
+    low, high = _ranges(left, right)
+    if int((high - low).max()) > 255:
+        return None
+    return _shifted(left, low, np.uint8), _shifted(right, low, np.uint8)
 
 
 def _int16_products(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Route | None:
@@ -237,27 +271,21 @@ def _two_to(exponent: int) -> Fraction:
 
 
 def _uint8_folds(order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Route | None:
-    low, high = _ranges(left, right)
-    if int((high - low).max()) > 255 or 255 * left.shape[1] >= 2**31:
+    sides = _as_bytes(left, right) if 255 * left.shape[1] < 2**31 else None
+    if sides is None:
         return None
-    if left.dtype == right.dtype == np.uint8:
-        sides = [left, right]
-    else:
-        sides = [_shifted(side, low, np.uint8) for side in (left, right)]
-    sides = _telling_features_first(*sides)
     if order is None:
-        return Route("uint8 maxima, abandoned early, exact", "linf", sides[0], sides[1])
-    return Route("uint8 sums, abandoned early, exact", "l1", sides[0], sides[1])
+        return Route("uint8 maxima, telling features first, exact", "linf", *sides, ranking=_ranking(*sides))
+    return Route("uint8 sums, abandoned early, exact", "l1", *sides, ranking=_ranking(*sides))
 
 
-def _telling_features_first(*sides: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+def _ranking(*sides: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     """Order the features by how far they tell the two sides apart, so that a pair is decided after few of them."""
     first, second = (side[:: max(1, len(side) // 128)][:128].astype(np.float64) for side in sides)
     with np.errstate(over="ignore", invalid="ignore"):
         # The mean of (a - b)^2 over all pairs of the samples.
         apart = first.var(axis=0) + second.var(axis=0) + np.square(first.mean(axis=0) - second.mean(axis=0))
-    ranking = np.argsort(-apart, kind="stable")
-    return [np.take(side, ranking, axis=1) for side in sides]
+    return np.argsort(-apart, kind="stable").astype(np.int32)
 
 
 def _float_folds(
@@ -274,8 +302,8 @@ def _float_folds(
         whole_power = order is None or (order.denominator == 1 and order.numerator <= 16)
         power = 1 if order is None else order
         if whole_power and d * Fraction(widest) ** power < 2**53:
-            ranked = _telling_features_first(*(side.astype(np.float64) for side in integers))
-            return Route("float64 sums of whole numbers, exact", metric, ranked[0], ranked[1])
+            whole = [side.astype(np.float64) for side in integers]
+            return Route("float64 sums of whole numbers, exact", metric, whole[0], whole[1], ranking=_ranking(*whole))
     exponent = exponent_of(left, right)
     single = left.dtype == right.dtype == np.float32 and metric != "lp" and exponent < 100
     dtype: type[np.floating[Any]] = np.float32 if single else np.float64
@@ -291,13 +319,13 @@ def _float_folds(
         top = 4.0 * float(np.ldexp(1.0, exponent - shift))
         p = 1.0 if order is None else float(order)
         absolute += d * conversion * p * top ** (p - 1) if p < 500 else np.inf
-    ranked = _telling_features_first(*sides)
     return Route(
         f"{np.dtype(dtype).name} {'maxima' if metric == 'linf' else 'sums'}, doubtful pairs decided again",
         metric,
-        ranked[0],
-        ranked[1],
+        sides[0],
+        sides[1],
         _two_to(-shift),
         relative,
         absolute,
+        _ranking(*sides),
     )

@@ -23,7 +23,7 @@ Bits = npt.NDArray[np.uint64]
 Levels = npt.NDArray[np.uint8]
 
 #: Products or differences of features that one call to the core may make: a fraction of a second.
-_WORK_PER_CALL = 12_000_000_000
+_WORK_PER_CALL = 30_000_000_000
 #: Products of features below which the set-up of the projection filter does not pay.
 _LEAST_WORK_TO_FILTER = 400_000_000
 #: A route that leaves more of the pairs open than this is given up for a more precise one.
@@ -72,8 +72,8 @@ class PairSweep:
         p of the norm, at least 1; None is the maximum norm.
     left, right : ndarray, shape (n, d) and (m, d)
         Integers, float32 or float64, without NaN and infinity.
-    portable : bool, default False
-        Leave wider instructions of the processor unused (for tests).
+    level : str, default "avx512"
+        The most instructions of the processor that kernels may use (for tests): "portable", "avx2" or "avx512".
 
     Notes
     -----
@@ -82,15 +82,15 @@ class PairSweep:
     """
 
     def __init__(
-        self, order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, portable: bool = False
+        self, order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, level: str = routes.BEST
     ) -> None:
         self.order = order
         self.left = left
         self.right = right
-        self._portable = portable
+        self._level = level
         #: What the projection filter planned at its last use.
         self.plan: Plan | None = None
-        self._use(routes.choose(order, left, right))
+        self._use(routes.choose(order, left, right, level=level))
 
     def _use(self, route: routes.Route) -> None:
         self.route = route
@@ -101,7 +101,7 @@ class PairSweep:
         """The right examples as the dense kernel reads them; made when it is first needed."""
         if self._strips_made is None:
             order = 1.0 if self.order is None else float(self.order)
-            self._strips_made = self.route.strips(order, self._portable)
+            self._strips_made = self.route.strips(order, self._level)
         return self._strips_made
 
     @property
@@ -120,7 +120,7 @@ class PairSweep:
     def _filter(self) -> ProjectionFilter | None:
         if not self._can_filter():
             return None
-        if self.route.right.dtype == np.int16:
+        if self.route.right.dtype in (np.uint8, np.int16):
             left, right = self.route.left, self.route.right
         elif self.left.dtype == self.right.dtype and self.left.dtype in (np.float32, np.float64):
             left, right = self.left, self.right
@@ -128,7 +128,7 @@ class PairSweep:
                 return None
         else:
             return None
-        return ProjectionFilter(left, right, threads=thread_count(), portable=self._portable)
+        return ProjectionFilter(left, right, threads=thread_count(), level=self._level)
 
     def _prepared(self, radii: Radii) -> PreparedFilter | None:
         """Return the filter made ready for these radii, if it is expected to beat the dense kernel."""
@@ -188,9 +188,14 @@ class PairSweep:
             yield start, stop, bits
 
     def _within(self, start: int, stop: int, radii: Radii) -> tuple[Bits, npt.NDArray[np.uint32]]:
-        route, strips, threads = self.route, self._strips, thread_count()
+        route, threads = self.route, thread_count()
         rows = route.left[start:stop]
         shared = radii.shared
+        if shared is not None and route.metric == "linf" and rows.dtype == np.uint8:
+            # Distances of bytes are bytes: a limit of 255 lets all pairs in.
+            limit = min(math.floor(shared), 255)
+            return _core.largest_within(rows, route.right, limit, threads, self._level), _NO_PAIRS
+        strips = self._strips
         if shared is not None:
             key = self._scaled_key(shared)
             if route.exact_keys and not isinstance(key, tuple):
@@ -216,7 +221,7 @@ class PairSweep:
     ) -> tuple[Bits, npt.NDArray[np.uint32]]:
         threads = thread_count()
         arguments = prepared.arguments(start, stop)
-        whole = prepared.rows.dtype == np.int16
+        whole = prepared.rows.dtype.kind in "iu"
         # Keys of open pairs are sums of squares of differences: d + 4 roundings, in double precision.
         relative = 0.0 if whole else 1.01 * routes.gamma(self.left.shape[1] + 4, 2.0**-53)
         shared = radii.shared
@@ -247,7 +252,7 @@ class PairSweep:
             return False
         if count <= max(1000, _MOST_DOUBTFUL * rows * len(self.right)):
             return False
-        self._use(routes.choose(self.order, self.left, self.right, precise=True))
+        self._use(routes.choose(self.order, self.left, self.right, precise=True, level=self._level))
         return True
 
     def _decide(self, start: int, pairs: npt.NDArray[np.uint32], radii: Radii) -> npt.NDArray[np.bool_]:
