@@ -1,6 +1,6 @@
 """Train on the soft labels of the floor in plain PyTorch.  Before, in a shell:
 
-lossfloor floor digits --classes 3 8 --l2 0.6 --soft-labels soft.npz --min-correct 0.6
+lossfloor floor digits --classes 3 8 --l2 0.8 --soft-labels soft.npz --min-correct 0.6
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn.functional import cross_entropy
 
-EPS, STEPS = 0.6, 10
+EPS, STEPS = 0.8, 10
 file = np.load("soft.npz")
 soft = torch.from_numpy(file["soft_labels"]).float()  # columns in the order of file["classes"]
 
@@ -19,10 +19,10 @@ x = torch.from_numpy(X[chosen] / 16).float()
 label = torch.from_numpy((y[chosen] == file["classes"][1]).astype(int))
 
 torch.manual_seed(0)
-model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 2))
+model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 2))
 optimiser = torch.optim.Adam(model.parameters(), 5e-3)
-for epoch in range(120):
-    eps = EPS * min(1, epoch / 40)  # warm-up
+for epoch in range(300):
+    eps = EPS * min(1, epoch / 100)  # warm-up
     z = x.clone()
     for step in range(STEPS):  # the attack goes against the true label, in steps that shrink from 2 eps to 0
         z.requires_grad_()

@@ -168,6 +168,35 @@ def test_bare_weights(tmp_path: Path) -> None:
     assert torch.equal(again(x), model(x))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_programs_are_audited_like_the_network_that_they_are_of(tmp_path: Path) -> None:
+    model = build("cnn", (1, 8, 8), seed=3).eval()
+    x = torch.rand(2, 1, 8, 8)
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    torch.jit.save(torch.jit.trace(model, x), str(tmp_path / "script.pt"))
+    batch = torch.export.Dim("batch", min=1)
+    torch.export.save(torch.export.export(model, (x,), dynamic_shapes=({0: batch},)), str(tmp_path / "program.pt2"))
+    told = []
+    for name, more in (("weights.pt", ["--architecture", "cnn"]), ("script.pt", []), ("program.pt2", [])):
+        options = ["--l2", "0.5", "--model", tmp_path / name, "--attack", "fast", "--json", *more]
+        done = run("audit", *DIGITS, *options)
+        assert done.exit_code == 0, done.output
+        told.append(json.loads(done.stdout)["cross_entropy"])
+    assert told[1:] == pytest.approx([told[0]] * 2, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("taken", "message"),
+    [((2, 1, 8, 8), "fails on 3 inputs of shape (1, 8, 8)"), ((3, 1, 9, 9), "fails on 2 inputs of shape (1, 8, 8)")],
+)
+def test_a_program_that_does_not_take_the_data_is_told(tmp_path: Path, taken: tuple[int, ...], message: str) -> None:
+    program = torch.export.export(build("mlp", taken[1:]).eval(), (torch.rand(taken),))
+    torch.export.save(program, str(tmp_path / "program.pt2"))
+    done = run("audit", *DIGITS, "--l2", "0.5", "--model", tmp_path / "program.pt2")
+    assert done.exit_code == 2
+    assert message in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -7,6 +7,7 @@ import runpy
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -25,6 +26,7 @@ def test_soft_labels_in_plain_pytorch(
     (command,) = re.findall(r"^lossfloor (.+)$", text, flags=re.MULTILINE)
     done = CliRunner().invoke(app, shlex.split(command))
     assert done.exit_code == 0, done.output
+    assert (np.load(tmp_path / "soft.npz")["soft_labels"].max(axis=1) < 1).sum() > 10  # not hard labels by another name
     runpy.run_path(str(EXAMPLE))
     (errors,) = re.findall(r"robust errors (\d+)", capsys.readouterr().out)
     assert 0 < int(errors) < 100

@@ -88,6 +88,20 @@ def test_runs_are_made_once_and_in_pieces(tmp_path: Path) -> None:
     assert not list((tmp_path / "unfinished").iterdir())
 
 
+def test_the_command_trains_a_resnet18(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paper's network, whole, on a handful of images: what a GPU does at full size."""
+    load = robust_runs.load
+    monkeypatch.setattr(robust_runs, "load", lambda *name, **options: load(*name, **{**options, "n_per_class": 2}))
+    monkeypatch.chdir(tmp_path)
+    options = "--model resnet18 --method hard --eps 4.6 --seeds 1 --n-per-class 2 --epochs 1 --attack fast --quiet"
+    done = CliRunner().invoke(app, ["paper", "fig4", "--results", "runs", *options.split()])
+    assert done.exit_code == 0, done.output
+    (found,) = robust_runs.read(tmp_path / "runs")
+    assert (found["model"], found["train"]["n_examples"]) == ("resnet18", 4)
+    assert found["train"]["cross_entropy"] >= found["train"]["unavoidable"]
+    assert math.isfinite(found["test"]["cross_entropy"])
+
+
 def test_another_file_among_the_results_is_told(tmp_path: Path) -> None:
     for text in ("{}", "[1]", "no json"):
         (tmp_path / "a.json").write_text(text)

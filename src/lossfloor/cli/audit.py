@@ -143,11 +143,25 @@ def command(
 
 
 def _model(path: Path, architecture: str | None, data: Dataset, device: str) -> Any:
+    import torch
+
     from lossfloor.training import as_device, as_inputs, load_model
 
     where = as_device(device)
-    shape = tuple(as_inputs(data.X[:1], unit=data.unit).shape[1:])
-    return load_model(path, architecture=architecture, shape=shape).to(where)
+    some = as_inputs(data.X[:3], unit=data.unit).to(where)
+    shape = tuple(some.shape[1:])
+    network = load_model(path, architecture=architecture, shape=shape).to(where)
+    for size in (2, 3):  # a program of torch.export may be fixed to one size of batches
+        try:
+            with torch.no_grad():
+                network(some[:size])
+        except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise ValueError(
+                f"the model in {path} fails on {size} inputs of shape {shape}: {reason}"
+                " (it has to take batches of any size)"
+            ) from None
+    return network
 
 
 def _numbers(flag: str, path: Path) -> np.ndarray[Any, Any]:

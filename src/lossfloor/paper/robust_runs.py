@@ -97,6 +97,7 @@ METHODS: dict[str, Method] = {
     "trades-6": Method("TRADES, beta 6", loss="trades", options={"beta": 6.0}),
     "clipped-0.8": Method("soft labels, at least 0.8", 0.8),
     "annealed": Method("labels from hard to soft (0.6)", 0.0, loss="annealed", beyond=True),
+    "long": Method("hard labels, 36 epochs for 12", longer=3.0, beyond=True),
 }
 
 

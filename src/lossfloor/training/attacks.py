@@ -152,7 +152,8 @@ def _random(draw: Callable[..., Tensor], like: Tensor, generator: torch.Generato
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put every part of a model into evaluation, and afterwards back into the mode that it was in."""
     modes = [(part, part.training) for part in model.modules()]
-    model.eval()
+    for part, _ in modes:
+        part.training = False  # and not model.eval(), which programs of torch.export refuse
     try:
         yield
     finally:
