@@ -6,7 +6,6 @@ from typing import Annotated, overload
 import numpy
 from numpy.typing import NDArray
 
-
 class Hypergraph:
     def __init__(self, codes: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], classes: int, offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], targets: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], squares: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, radii: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, slack: float = 0.0, ask: Callable[[Annotated[NDArray[numpy.int32], dict(shape=(None,))]], int] | None = None) -> None: ...
 
