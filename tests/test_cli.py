@@ -612,8 +612,10 @@ def test_every_key_is_documented(tmp_path: Path) -> None:
     keys = set(run_json("floor", *SMALL, "--l2", "1", *more))
     keys |= set(run_json("verify", saved, "--data", *SMALL))
     keys |= set(run_json("curve", *SMALL, "--l2", "--eps", "1", "--at", "brier=0.1"))
-    for path in (saved, soft):
+    many = ["--all-classes", "--max-degree", "2", "--save", tmp_path / "many.npz"]
+    keys |= set(run_json("floor", "digits", "--n-per-class", "10", "--l2", "1", *many))
+    for path in (saved, soft, tmp_path / "many.npz"):
         with np.load(path) as arrays:
-            keys |= set(arrays)
+            keys |= {re.sub("^(cross_entropy|zero_one)_", "LOSS_", name) for name in arrays}
     # A rejected proof has the first, floors with bounds the second: test_cli_adversaries.py looks at these.
     assert keys | {"reason", "upper"} == _documented()

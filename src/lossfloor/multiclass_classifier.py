@@ -152,9 +152,11 @@ class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
         """
         check_is_fitted(self)
         one_of("choice", self.choice, CHOICES)
-        points: Any = X if hasattr(X, "__len__") else list(X)
+        points: Any
         if isinstance(self.adversary_, ConvexAdversary):
             points = as_points("X", validate_data(self, flat(X), reset=False))
+        else:
+            points = X if hasattr(X, "__len__") else list(X)
         kept = np.stack([side.end(first_cover(self.adversary_, side, points)) for side in self._sides], axis=1)
         free = np.maximum(1.0 - kept.sum(axis=1), 0.0)
         if self.choice == "largest":
