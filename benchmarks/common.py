@@ -86,9 +86,20 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "kernels": _kernels(),
+        "blas": _blas(),
         "load": os.getloadavg()[0],
         **versions,
     }
+
+
+def _blas() -> str:
+    """Name the library behind numpy's products and the processor that its kernels are for: what G is measured with."""
+    from threadpoolctl import threadpool_info
+
+    np.ones((2, 2), np.float32) @ np.ones((2, 2), np.float32)
+    found = next(one for one in threadpool_info() if one["user_api"] == "blas" and "numpy" in one["filepath"])
+    name, threads = f"{found['internal_api']} {found['version']}", found["num_threads"]
+    return f"{name}, {found.get('architecture', '?')} kernels, {threads} threads"
 
 
 def _kernels() -> str:
