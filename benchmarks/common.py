@@ -56,7 +56,10 @@ def ratio(ours: Callable[[], Any], theirs: Callable[[], Any], runs: int = 5) -> 
     ours(), theirs()
     ratios, a_seconds, b_seconds = [], [], []
     for _ in range(runs):
+        # The threads of a BLAS wait for more work on their cores for a while, which is no part of the next call.
+        time.sleep(0.1)
         b, their_answer = seconds_of(theirs)
+        time.sleep(0.1)
         a, our_answer = seconds_of(ours)
         ratios.append(a / b)
         a_seconds.append(a)

@@ -42,10 +42,23 @@ def parts(runs: int, limit: float) -> dict[str, Any]:
     }
 
 
-def as_markdown(about: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    lines = ["# Measured ratios", "", "Smaller is faster. Made by `make bench` on:", ""]
-    lines += [f"- {name}: {value}" for name, value in about.items()]
-    lines += [
+def as_markdown(kept: dict[str, Any]) -> str:
+    """Write a table for each machine that parts were measured on."""
+    lines = ["# Measured ratios", "", "Smaller is faster. Made by `make bench`."]
+    left = list(kept["parts"])
+    while left:
+        about = kept["machines"][left[0]]
+        # The load differs from part to part; what else is the same makes one machine.
+        same = [name for name in left if {**kept["machines"][name], "load": 0} == {**about, "load": 0}]
+        left = [name for name in left if name not in same]
+        lines += ["", f"## {', '.join(same)}", ""]
+        lines += [f"- {name}: {value}" for name, value in about.items()]
+        lines += _table([row for name in same for row in kept["parts"][name]])
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [
         "",
         "| what | eps | against | ratio (min to max) | ours, s | other, s | MB | runs | checked |",
         "|" + " --- |" * 9,
@@ -66,7 +79,7 @@ def as_markdown(about: dict[str, Any], rows: list[dict[str, Any]]) -> str:
             row.get("checked", "-"),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _short(value: Any) -> str:
@@ -82,17 +95,16 @@ def main() -> None:
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     table = RESULTS / "table.json"
-    kept: dict[str, Any] = json.loads(table.read_text()) if table.exists() else {"machine": {}, "parts": {}}
-    kept["machine"] = machine()
+    kept: dict[str, Any] = json.loads(table.read_text()) if table.exists() else {"machines": {}, "parts": {}}
     for name in options.only:
-        rows = []
+        rows, about = [], machine()
         for row in parts(options.runs, options.limit)[name]():
             print(json.dumps(row), flush=True)
             rows.append(row)
         kept["parts"][name] = rows
+        kept["machines"][name] = about
         table.write_text(json.dumps(kept, indent=1) + "\n")
-        every = [row for part in kept["parts"].values() for row in part]
-        (RESULTS / "table.md").write_text(as_markdown(kept["machine"], every))
+        (RESULTS / "table.md").write_text(as_markdown(kept))
 
 
 if __name__ == "__main__":

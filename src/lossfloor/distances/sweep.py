@@ -28,6 +28,8 @@ _WORK_PER_CALL = 30_000_000_000
 _LEAST_WORK_TO_FILTER = 400_000_000
 #: A route that leaves more of the pairs open than this is given up for a more precise one.
 _MOST_DOUBTFUL = 0.02
+#: Measured: what a feature of the dense kernel costs with AVX-512 and VNNI, in the units of the filter's costs.
+_WIDE_DENSE_COST = 0.55
 #: Pairs that are decided in one go in double precision.
 _PAIRS_AT_ONCE = 4096
 
@@ -139,7 +141,9 @@ class PairSweep:
             return None
         plan = self._filter.plan(chosen)
         self.plan = plan
-        return self._filter.prepare(chosen, plan) if plan.cost < self.left.shape[1] else None
+        wide = self.route.right.dtype == np.uint8 and _core.multiplies_bytes(self._level)
+        dense = self.left.shape[1] * (_WIDE_DENSE_COST if wide else 1.0)
+        return self._filter.prepare(chosen, plan) if plan.cost < dense else None
 
     def _filter_radii(self, radii: Radii, scale: Fraction) -> FilterRadii:
         left = _as_doubles(radii.left, scale, 0, len(self.left), len(self.left))
