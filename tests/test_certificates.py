@@ -1008,3 +1008,18 @@ def test_the_case_of_the_helpers_is_a_problem_too() -> None:
     result = lf.floor(None, case.labels, lf.Precomputed(conflicts=case.matrix()), sample_weight=[3, 5])
     assert result.blocks.flow() == [15]
     assert result.verify().zero_one == Fraction(3, 8)
+
+
+def test_a_label_that_stands_for_both_classes_is_rejected() -> None:
+    """Two equal examples of one class do not conflict, whatever codes a certificate gives them."""
+    honest = lf.floor([[0.0], [0.0]], ["a", "b"], lf.L2(1)).certificate
+    forged = dataclasses.replace(honest, classes=np.array(["a", "a"]))
+    with pytest.raises(lf.CertificateError, match="two different labels"):
+        check(forged, [[0.0], [0.0]], ["a", "a"])
+
+
+def test_an_adversary_with_an_endless_number_is_not_json() -> None:
+    arrays = lf.floor([[0.0], [1.0]], ["a", "b"], lf.L2(1)).certificate.arrays()
+    arrays["adversary"] = np.array('{"eps": ' + "9" * 5000 + "}")
+    with pytest.raises(lf.CertificateError, match="is not JSON"):
+        Certificate.from_arrays(arrays)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+from hypergraphs import all_conflicts, smallest_loss
 
 import lossfloor as lf
 from lossfloor.certificates import MulticlassCertificate, check_multiclass
@@ -63,7 +66,14 @@ def test_three_balls_that_touch(loss: str, truth: float) -> None:
         ({"offsets": np.array([0, 1, 3]), "z": np.array([1, 1])}, "two members or more"),
         ({"weight": np.array([1, 0, 1])}, "weights must be positive"),
         ({"bits": 10**9}, "bits must be between"),
+        ({"bits": np.int64(40)}, "bits must be an int"),
         ({"classes": np.array(["a"])}, "two classes or more"),
+        ({"classes": np.array([1.0, 2.0, 3.0])}, "classes must be integers, booleans or strings"),
+        ({"z": np.array([math.nan])}, "'z' must be a row of int64, is float64"),
+        ({"weight": np.array([1, 1, 1], dtype=np.uint64)}, "'weight' must be a row of int64, is uint64"),
+        ({"members": np.array([[0, 1, 2]], dtype=np.int32)}, "'members' must be a row of int32"),
+        # Differences of at least 2, if they wrap around.
+        ({"offsets": np.array([0, 2**63 - 1, -2, 3]), "z": np.array([1, 1, 1])}, "two members or more"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -76,6 +86,13 @@ def test_two_of_one_class_do_not_conflict() -> None:
     two = by_hand(classes=np.array(["a", "b"]), codes=np.array([0, 1, 1], dtype=np.int32))
     with pytest.raises(CertificateError, match=r"two of the examples \[0, 1, 2\] are of one class"):
         check_multiclass(two, TRIANGLE, ["a", "b", "b"])
+
+
+def test_a_class_listed_twice_makes_no_conflict() -> None:
+    """Three examples of one class, numbered as if of three: nothing keeps a classifier from a loss of 0."""
+    claim = by_hand(classes=np.array(["a", "a", "a"]))
+    with pytest.raises(CertificateError, match="each label once"):
+        check_multiclass(claim, TRIANGLE, ["a", "a", "a"])
 
 
 def test_a_weight_beyond_reason_proves_less_not_more() -> None:
@@ -129,6 +146,17 @@ def test_the_sum_of_logarithms_is_below_the_true_one() -> None:
     assert total / 60 - below < mpmath.mpf(10) ** -30
 
 
+def test_a_single_logarithm_is_rounded_downwards() -> None:
+    mpmath.mp.dps = 60
+    for eighths in range(9, 60):
+        found = check_multiclass(
+            by_hand("cross_entropy", z=np.array([eighths]), bits=3), TRIANGLE, ["a", "b", "c"]
+        ).lower
+        s = mpmath.mpf(eighths) / 8
+        truth = 1 + mpmath.log(s) - s / 3
+        assert truth - mpmath.mpf(10) ** -37 <= mpmath.mpf(found.numerator) / found.denominator <= truth
+
+
 def test_exactness_at_the_edge() -> None:
     """Doubles one step apart: the triangle just meets, or just does not."""
     y = ["a", "b", "c"]
@@ -138,6 +166,85 @@ def test_exactness_at_the_edge() -> None:
     X[2, 1] = math.nextafter(1.0, 2.0)
     with pytest.raises(CertificateError, match="not a common point"):
         check_multiclass(claim, X, y)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "centre", "spread"),
+    [(kind, centre, 1.0) for kind in (np.float64, np.float32, np.int64) for centre in (0.0, 10.0)]
+    + [(np.float64, 1e6, 1.0), (np.float64, 0.0, 1e-170), (np.float64, 0.0, 1e160)],
+)
+def test_rounding_proves_nothing(dtype: Any, centre: float, spread: float) -> None:
+    """Radii just above and just below the exact distance, by far less than a double can tell."""
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        k, scale = int(rng.integers(3, 6)), 2**55 if dtype is np.int64 else 1
+        X = ((centre + rng.normal(size=(k, 4)) * spread) * scale).astype(dtype)
+        t = rng.integers(1, 2**31 - 1, k).astype(np.int32)
+        rows = [[Fraction(x) for x in row] for row in X.tolist()]
+        mean = [
+            sum(w * x for w, x in zip(t.tolist(), column, strict=True)) / sum(t.tolist())
+            for column in zip(*rows, strict=True)
+        ]
+        square = max(sum((x - m) ** 2 for x, m in zip(row, mean, strict=True)) for row in rows)
+        unit = Fraction(2) ** (round(math.log2(spread * scale)) - 100)
+        steps = math.isqrt(math.floor(square / unit**2))
+        assert (steps * unit) ** 2 < square < ((steps + 1) * unit) ** 2
+        below, above = (
+            by_hand(
+                classes=np.arange(k),
+                codes=np.arange(k, dtype=np.int32),
+                weight=np.ones(k, dtype=np.int64),
+                offsets=np.array([0, k]),
+                members=np.arange(k, dtype=np.int32),
+                witness=t,
+                adversary={"name": "l2", "eps": str(radius), "unit": "1"},
+            )
+            for radius in (steps * unit, (steps + 1) * unit)
+        )
+        check_multiclass(above, X, np.arange(k))
+        with pytest.raises(CertificateError, match="not a common point"):
+            check_multiclass(below, X, np.arange(k))
+
+
+def test_every_two_boxes_of_a_conflict_must_meet() -> None:
+    claim = by_hand(adversary={"name": "linf", "eps": "3", "unit": "1"})
+    for order in itertools.permutations([0, 5, 7]):  # 0 and 7 do not meet
+        X = np.array([[x] for x in order])
+        with pytest.raises(CertificateError, match="carry weight but do not conflict"):
+            check_multiclass(claim, X, ["a", "b", "c"])
+    assert check_multiclass(claim, np.array([[0], [5], [6]]), ["a", "b", "c"]).n_larger == 1
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("seed", range(5))
+def test_no_weights_prove_more_than_the_truth(loss: str, seed: int) -> None:
+    """Boxes, whose conflicts are seen by hand: the best weights, these changed, and any weights on any conflicts."""
+    rng = np.random.default_rng(seed)
+    n, k = 12, 4
+    X, y = rng.integers(0, 10, (n, 2)), np.concatenate([np.arange(k), rng.integers(0, k, n - k)])
+    weight = rng.integers(1, 5, n)
+    rows = all_conflicts(y, lambda row: all(np.abs(X[u] - X[v]).max() <= 6 for u, v in itertools.combinations(row, 2)))
+    truth = smallest_loss(weight, rows, loss)
+    best = lf.floor(X, y, lf.Linf(3), sample_weight=weight, gap=1e-6).certificate(loss)
+    assert truth - 2e-6 <= check_multiclass(best, X, y).lower <= truth + 1e-7
+    for _ in range(100):
+        moved = dataclasses.replace(best, z=(best.z * rng.uniform(0.9, 1.1, len(best.z))).astype(np.int64))
+        assert check_multiclass(moved, X, y).lower <= truth + 1e-7
+        chosen = [rows[e] for e in rng.choice(len(rows), rng.integers(1, len(rows) + 1), replace=False).tolist()]
+        claim = by_hand(
+            loss,
+            classes=np.arange(k),
+            codes=y.astype(np.int32),
+            weight=weight.astype(np.int64),
+            offsets=np.cumsum([0, *map(len, chosen)]),
+            members=np.concatenate([np.array(row) for row in chosen]).astype(np.int32),
+            witness=np.zeros(sum(map(len, chosen)), dtype=np.int32),
+            z=rng.integers(1, 2**40 * 12 // len(chosen), len(chosen)),
+            adversary={"name": "linf", "eps": "3", "unit": "1"},
+        )
+        found = check_multiclass(claim, X, y)
+        assert found.n_larger == sum(len(row) > 2 for row in chosen)
+        assert found.lower <= truth + 1e-7
 
 
 def test_other_families_are_asked() -> None:
@@ -150,7 +257,7 @@ def test_other_families_are_asked() -> None:
     custom = by_hand(adversary={"name": "custom"})
     assert check_multiclass(custom, TRIANGLE, ["a", "b", "c"], meets=meets).n_larger == 1
     assert asked == [(0, 1, 2)]
-    with pytest.raises(CertificateError, match="not a common point"):
+    with pytest.raises(CertificateError, match="the adversary finds no common point"):
         check_multiclass(custom, TRIANGLE, ["a", "b", "c"], meets=lambda members: False)
 
 
@@ -187,6 +294,7 @@ def test_files_bring_everything_back(tmp_path: Path) -> None:
         ("cross_entropy_bits", np.array("a"), "must be a whole number"),
         ("cross_entropy_q", np.full(3, 2.0), "must be a probability for each example"),
         ("cross_entropy_bounds", np.zeros(3), "must be four numbers"),
+        ("classes", np.zeros(3, dtype=np.int64), "each label once"),
         ("adversary", np.array("[1]"), "no JSON object"),
         ("adversary", np.array("{"), "not JSON"),
         ("degrees", np.zeros(3), "number of conflicts of each example"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import decimal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -33,6 +33,16 @@ _MOST_EXAMPLES = 2**31
 _MOST_BITS = 4096
 #: Digits of logarithms.
 _DIGITS = 40
+#: Features that are looked at together, in double precision.
+_FEATURES_AT_ONCE = 2**20
+_KINDS = {
+    "codes": np.int32,
+    "weight": np.int64,
+    "offsets": np.int64,
+    "members": np.int32,
+    "witness": np.int32,
+    "z": np.int64,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +52,7 @@ class MulticlassCertificate:
     Attributes
     ----------
     classes : ndarray, shape (k,)
-        The labels.
+        The labels, each once.
     codes : ndarray of int32, shape (n,)
         Position of each example's label in `classes`.
     weight : ndarray of int64, shape (n,)
@@ -81,15 +91,11 @@ class MulticlassCertificate:
         CertificateError
             If a part is missing or of the wrong kind.
         """
-        common = {"codes": np.int32, "weight": np.int64}
-        own = {"offsets": np.int64, "members": np.int32, "witness": np.int32, "z": np.int64}
-        kinds = {**common, **{f"{loss}_{name}": kind for name, kind in own.items()}}
-        for name in [*kinds, f"{loss}_bits", "classes", "adversary"]:
-            if name not in arrays:
-                raise CertificateError(f"the certificate has no part {name!r}")
-            if name in kinds and (arrays[name].dtype != kinds[name] or arrays[name].ndim != 1):
-                raise CertificateError(f"{name!r} must be a row of {np.dtype(kinds[name])}, is {arrays[name].dtype}")
-        bits = arrays[f"{loss}_bits"]
+        keys = {name: name if name in ("codes", "weight") else f"{loss}_{name}" for name in [*_KINDS, "bits"]}
+        for key in [*keys.values(), "classes", "adversary"]:
+            if key not in arrays:
+                raise CertificateError(f"the certificate has no part {key!r}")
+        bits = arrays[keys.pop("bits")]
         if bits.shape != () or bits.dtype.kind not in "iu":
             raise CertificateError(f"'{loss}_bits' must be a whole number")
         found = cls(
@@ -97,8 +103,7 @@ class MulticlassCertificate:
             adversary=read_adversary(arrays["adversary"]),
             loss=loss,
             bits=int(bits),
-            **{name: arrays[name] for name in common},
-            **{name: arrays[f"{loss}_{name}"] for name in own},
+            **{name: arrays[key] for name, key in keys.items()},
         )
         _check_shapes(found)
         return found
@@ -183,18 +188,26 @@ def check_multiclass(
 
 def _check_shapes(c: MulticlassCertificate) -> None:
     """Check that the parts fit together, which needs no data."""
-    n, m = len(c.codes), len(c.z)
     if c.loss not in MULTICLASS_LOSSES:
         raise CertificateError(f"the loss must be one of {', '.join(MULTICLASS_LOSSES)}, is {c.loss!r}")
+    for name, kind in _KINDS.items():
+        part = getattr(c, name)
+        if part.dtype != kind or part.ndim != 1:
+            raise CertificateError(f"{name!r} must be a row of {np.dtype(kind)}, is {part.dtype} of shape {part.shape}")
+    n, m = len(c.codes), len(c.z)
     if c.classes.ndim != 1 or len(c.classes) < 2 or not 0 < n < _MOST_EXAMPLES:
         raise CertificateError("the certificate must have two classes or more and a code for each example")
+    # Were a label there twice, its examples could pass for two classes, and be said to conflict.
+    if c.classes.dtype.kind not in "biuU" or len(np.unique(c.classes)) != len(c.classes):
+        raise CertificateError("classes must be integers, booleans or strings, each label once")
     if c.codes.min() < 0 or c.codes.max() >= len(c.classes):
         raise CertificateError(f"codes must be between 0 and {len(c.classes) - 1}")
     if c.weight.shape != (n,) or c.weight.min() <= 0:
         raise CertificateError("weights must be positive, one for each example")
     if c.offsets.shape != (m + 1,) or c.offsets[0] != 0 or c.offsets[-1] != len(c.members):
         raise CertificateError("offsets must go from 0 to the number of members, one more than there are conflicts")
-    if m and np.diff(c.offsets).min() < 2:
+    # The range first: differences of numbers beyond it could wrap around.
+    if c.offsets.min() < 0 or c.offsets.max() > len(c.members) or (m and np.diff(c.offsets).min() < 2):
         raise CertificateError("every conflict must have two members or more")
     if c.witness.shape != c.members.shape or (len(c.witness) and c.witness.min() < 0):
         raise CertificateError("witnesses must be weights of at least 0, one beside each member")
@@ -202,6 +215,8 @@ def _check_shapes(c: MulticlassCertificate) -> None:
         raise CertificateError("weights of conflicts must be positive")
     if len(c.members) and (c.members.min() < 0 or c.members.max() >= n):
         raise CertificateError(f"members must be examples 0 to {n - 1}")
+    if not isinstance(c.bits, int):  # one of NumPy's could overflow
+        raise CertificateError(f"bits must be an int, are {c.bits!r}")
     if not -_MOST_BITS <= c.bits <= _MOST_BITS:
         raise CertificateError(f"bits must be between {-_MOST_BITS} and {_MOST_BITS}, are {c.bits}")
 
@@ -225,43 +240,50 @@ def _check_conflicts(c: MulticlassCertificate, X: Any, matrix: Any, meets: Calla
     name, n = c.adversary.get("name"), len(c.codes)
     decide = None if meets is None else (lambda u, v: meets([u, v]))
     conflicts = conflict_test(c.adversary, n, X, matrix, decide)
+    degrees = np.diff(c.offsets)
     if name == "linf":  # boxes share a point if every two of them do (Helly)
         us, vs = _all_pairs(c)
-        larger: Sequence[int] = []
+        larger = np.empty(0, dtype=np.intp)
     else:
-        degrees = np.diff(c.offsets)
         pairs = c.offsets[:-1][degrees == 2]
         us, vs = c.members[pairs], c.members[pairs + 1]
-        larger = np.flatnonzero(degrees > 2).tolist()
+        larger = np.flatnonzero(degrees > 2)
     found = conflicts.of_pairs(us.astype(np.intp), vs.astype(np.intp))
     if not found.all():
         e = int(np.flatnonzero(~found)[0])
         raise CertificateError(f"examples {us[e]} and {vs[e]} carry weight but do not conflict")
-    if larger and name == "precomputed":
+    if len(larger) and name == "precomputed":
         raise CertificateError("a matrix tells which pairs conflict, and nothing of larger conflicts")
-    balls = _Balls(conflicts, X) if name == "l2" and isinstance(conflicts, NormConflicts) else None
-    for e in larger:
-        part = slice(c.offsets[e], c.offsets[e + 1])
-        members = c.members[part].tolist()
-        if balls is not None:
-            inside = balls.hold(members, c.witness[part].tolist())
-        elif meets is None:
-            raise CertificateError(
-                f"conflicts of three and more against {name!r} are decided by the adversary: give it"
-            )
-        else:
-            inside = meets(members)
-        if not inside:
-            raise CertificateError(f"the examples {members} carry weight, but their witness is not a common point")
+    if name == "l2" and isinstance(conflicts, NormConflicts):
+        balls = _Balls(conflicts, X)
+        for e in larger[~balls.surely_hold(c)[larger]].tolist():
+            part = slice(c.offsets[e], c.offsets[e + 1])
+            members = c.members[part].tolist()
+            if not balls.hold(members, c.witness[part].tolist()):
+                raise CertificateError(f"the examples {members} carry weight, but their witness is not a common point")
+        return
+    if len(larger) and meets is None:
+        raise CertificateError(f"conflicts of three and more against {name!r} are decided by the adversary: give it")
+    for e in larger.tolist():
+        members = c.members[c.offsets[e] : c.offsets[e + 1]].tolist()
+        if meets is not None and not meets(members):
+            raise CertificateError(f"the examples {members} carry weight, but the adversary finds no common point")
+
+
+def _by_degree(c: MulticlassCertificate) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]]:
+    """Yield the conflicts of each degree, and where their members stand."""
+    degrees = np.diff(c.offsets)
+    for degree in np.unique(degrees).tolist():
+        which = np.flatnonzero(degrees == degree)
+        yield which, c.offsets[which][:, None] + np.arange(degree)
 
 
 def _all_pairs(c: MulticlassCertificate) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return every two members of every conflict."""
     us, vs = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int32)]
-    degrees = np.diff(c.offsets)
-    for degree in sorted(set(degrees.tolist())):
-        table = c.members[c.offsets[:-1][degrees == degree][:, None] + np.arange(degree)]
-        for i in range(degree):
+    for _, places in _by_degree(c):
+        table = c.members[places]
+        for i in range(table.shape[1]):
             for j in range(i):
                 us.append(table[:, j])
                 vs.append(table[:, i])
@@ -269,14 +291,40 @@ def _all_pairs(c: MulticlassCertificate) -> tuple[npt.NDArray[np.int32], npt.NDA
 
 
 class _Balls:
-    """Whether a mean of centres lies in all of their balls, in exact arithmetic."""
+    """Whether a mean of centres lies in all of their balls."""
 
     def __init__(self, conflicts: NormConflicts, X: Any) -> None:
         self._points = as_points("X", X)
         self._squares = [radius * radius for radius in conflicts.radii]
+        self._radii = np.array([exact.bracket(radius)[0] for radius in conflicts.radii])
+
+    def surely_hold(self, c: MulticlassCertificate) -> npt.NDArray[np.bool_]:
+        """Tell for each conflict whether double precision proves that its witness is in all balls.
+
+        With u = 2^-53 and M the largest entry of k centres, each feature of their mean is right to (k + 4) u M with
+        the rounding of 64-bit integers, and that of a step from a centre to the mean to (k + 7) u M; a sum of d
+        squares is right to (d + 1) u of it.  The bounds below are about twice that.  What underflows is beyond 2^-500.
+        """
+        sure = np.zeros(len(c.z), dtype=np.bool_)
+        u, d = 2.0**-53, self._points.shape[1]
+        for which, places in _by_degree(c):
+            k = places.shape[1]
+            at_once = max(1, _FEATURES_AT_ONCE // (k * d))
+            for start in range(0, len(which) if k > 2 else 0, at_once):
+                piece = places[start : start + at_once]
+                members, t = c.members[piece], c.witness[piece].astype(np.float64)
+                # Nothing that overflows or is divided by zero passes the comparison.
+                with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
+                    points = self._points[members].astype(np.float64)
+                    largest = np.maximum(points.max(axis=(1, 2)), -points.min(axis=(1, 2)))
+                    points -= np.einsum("ek,ekd->ed", t, points)[:, None] / t.sum(axis=1)[:, None, None]
+                    distances = np.sqrt(np.einsum("ekd,ekd->ek", points, points)) * (1 + 4 * (d + 16) * u)
+                    distances += d**0.5 * (2 * (k + 8) * u * largest[:, None] + 2.0**-500)
+                    sure[which[start : start + at_once]] = np.all(distances <= self._radii[members], axis=1)
+        return sure
 
     def hold(self, members: list[int], weights: list[int]) -> bool:
-        """Tell whether ``sum t_i x_i / sum t_i`` is at most r_i from every x_i.
+        """Tell exactly whether ``sum t_i x_i / sum t_i`` is at most r_i from every x_i.
 
         With T the sum of the weights and c the mean, ``T (x_i - c)`` is a sum of whole multiples of the features.
         """

@@ -108,7 +108,7 @@ def read_adversary(text: npt.NDArray[Any]) -> dict[str, Any]:
     """Read the description of an adversary from an array that holds it as JSON."""
     try:
         adversary = json.loads(str(text[()]))
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # an error of JSON, or of a number with too many digits
         raise CertificateError("the description of the adversary is not JSON") from None
     if not isinstance(adversary, dict):
         raise CertificateError("the description of the adversary is no JSON object")
@@ -221,6 +221,9 @@ def check_shapes(c: Certificate) -> None:
     n, k = len(c.codes), len(c.a)
     if c.classes.shape != (2,) or c.codes.shape != (n,) or not 0 < n < _MOST_EXAMPLES:
         raise CertificateError("the certificate must have two classes and a code for each example")
+    # Were they the same, examples of one class could pass for two, and be said to conflict.
+    if c.classes.dtype.kind not in "biuU" or c.classes[0] == c.classes[1]:
+        raise CertificateError("classes must be two different labels: integers, booleans or strings")
     for name, shape in {"weight": (n,), "block": (n,), "a": (k,), "b": (k,)}.items():
         if getattr(c, name).shape != shape:
             raise CertificateError(f"{name!r} must have shape {shape}, has {getattr(c, name).shape}")
