@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <numeric>
 #include <unordered_map>
 
+#include "lossfloor/kernels.hpp"
 #include "lossfloor/parallel.hpp"
 
 namespace lossfloor {
@@ -69,8 +71,9 @@ struct Hit {
 
 // Searches the cliques of one root after the other; each thread has its own.
 //
-// A branch is a root and a second vertex. Those in conflict with both are its candidates, ordered by class and then by
-// descending q, with a matrix of bits that tells which of them go together. A clique takes one of a class at most, so
+// What the conflicts of a root have to do with each other is told once for the root, row by row, when a row is first
+// asked for. A branch is a root and a second vertex. Those in conflict with both are its candidates, ordered by class
+// and then by descending q, with a matrix of bits that tells which of them go together. A clique takes one of a class at most, so
 // that the first candidate left in each class bounds what it can still gain. That bound
 // is made of candidates which may join the clique by themselves, which the geometry of the balls often forbids.
 class Worker {
@@ -83,10 +86,11 @@ class Worker {
         most_(most),
         balls_(meeting.kind == Meeting::Kind::balls),
         triples_(balls_ && meeting.one_radius),
+        kernels_(&kernels()),
         degree_(std::min(search.max_degree, graph.classes)),
         classes_(graph.classes),
-        class_top_(graph.classes),
         place_(ordered.count, -1),
+        class_top_(graph.classes),
         left_bits_(degree_ + 1),
         sure_bits_(degree_ + 1),
         square_(degree_ * degree_),
@@ -104,6 +108,9 @@ class Worker {
     finished = true;
     const auto begin = static_cast<std::size_t>(ordered_.offsets[root]);
     const auto end = static_cast<std::size_t>(ordered_.offsets[root + 1]);
+    first_ = begin;
+    count_ = end - begin;
+    marked_ = false;
     std::fill(class_top_.begin(), class_top_.end(), 0.0);
     for (std::size_t e = begin; e < end; ++e) {
       double& top = class_top_[static_cast<std::size_t>(ordered_.code[ordered_.targets[e]])];
@@ -121,17 +128,24 @@ class Worker {
         for (std::size_t rest = e; rest < end; ++rest) raise(ordered_.targets[rest], bound);
         break;
       }
-      branch(root, e, end, hits);
+      branch(root, e - begin, hits);
       if (search_.seconds > 0 && !late_) {
         const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - search_.began;
         late_ = taken.count() > search_.seconds;
       }
     }
+    if (marked_) {
+      for (std::size_t e = begin; e < end; ++e) place_[static_cast<std::size_t>(ordered_.targets[e])] = -1;
+    }
     select(hits);
   }
 
  private:
-  static constexpr std::size_t kMatrix = 512;  // up to so many candidates, their distances are kept in a matrix
+  static constexpr std::size_t kMatrix = 512;    // up to so many candidates, their distances are kept in a matrix
+  static constexpr std::size_t kLanes = 8;       // lists that kernels read are filled up to a multiple of it
+  static constexpr std::size_t kRows = 4 << 20;  // numbers in the rows that are kept at a time
+  static constexpr std::int64_t kGreedy = 50;    // steps of a branch in which the most valuable candidate goes first
+  static constexpr double kNever = std::numeric_limits<double>::infinity();  // squared distance of no conflict
 
   // What one vertex of each class can add, by gains_, to a clique of `size` members; the degree may allow fewer.
   double gain(std::size_t size) {
@@ -153,9 +167,9 @@ class Worker {
     }
   }
 
-  // All cliques that begin with the root and the vertex at the end of conflict `edge`.
-  void branch(std::int32_t root, std::size_t edge, std::size_t end, std::vector<Hit>& hits) {
-    const std::int32_t second = ordered_.targets[edge];
+  // All cliques that begin with the root and its conflict at place `at`.
+  void branch(std::int32_t root, std::size_t at, std::vector<Hit>& hits) {
+    const std::int32_t second = ordered_.targets[first_ + at];
     const double sum = ordered_.q[root] + ordered_.q[second];
     best_ = search_.above;
     best_members_.clear();
@@ -166,12 +180,12 @@ class Worker {
     joint_.clear();
     if (degree_ > 2) {
       if (balls_) {
-        square_[1] = square_[degree_] = ordered_.squares[edge];
+        square_[1] = square_[degree_] = ordered_.squares[first_ + at];
         square_[0] = square_[degree_ + 1] = 0;
         radius_[0] = ordered_.radius[root];
         radius_[1] = ordered_.radius[second];
       }
-      meet_lists(edge + 1, end, second);
+      gather_joint(at);
       bound = sum + bound_of_joint();
       if (bound > best_ && arrange(sum)) {
         if (balls_) settle(1);
@@ -188,22 +202,66 @@ class Worker {
     }
   }
 
-  // Who conflicts with the root and the second vertex: both lists ascend, one walk does it.
-  void meet_lists(std::size_t a, std::size_t a_end, std::int32_t second) {
-    auto b = static_cast<std::size_t>(ordered_.offsets[second]);
-    const auto b_end = static_cast<std::size_t>(ordered_.offsets[second + 1]);
-    const std::int32_t* targets = ordered_.targets.data();
-    while (a < a_end && b < b_end) {
-      const std::int32_t u = targets[a], v = targets[b];
-      if (u == v) {
-        const double to_root = balls_ ? ordered_.squares[a] : 0, to_second = balls_ ? ordered_.squares[b] : 0;
-        if (!triples_ ||
-            triple_meets(square_[1], to_root, to_second, radius_[0], meeting_.slack) != Verdict::no) {
-          joint_.push_back({u, to_root, to_second});
-        }
+  // Prepares the conflicts of the root for `row`.
+  void mark() {
+    marked_ = true;
+    width_ = (count_ + kLanes - 1) / kLanes * kLanes;
+    row_words_ = (width_ + 63) / 64;
+    to_root_.assign(width_, kNever);
+    for (std::size_t i = 0; i < count_; ++i) {
+      place_[static_cast<std::size_t>(ordered_.targets[first_ + i])] = static_cast<std::int32_t>(i);
+      to_root_[i] = balls_ ? ordered_.squares[first_ + i] : 0;
+    }
+    slot_.assign(count_, -1);
+    kept_rows_ = 0;
+  }
+
+  // The slot of a row of what the root's conflict at place i has to do with those after it: squared distances, infinite
+  // where the two and the root have surely no common point, and bits of the others.
+  std::size_t row(std::size_t i) {
+    if (slot_[i] >= 0) return static_cast<std::size_t>(slot_[i]);
+    if (kept_rows_ > 0 && (kept_rows_ + 1) * width_ > kRows) {
+      std::fill(slot_.begin(), slot_.end(), -1);
+      kept_rows_ = 0;
+    }
+    const std::size_t slot = kept_rows_++;
+    slot_[i] = static_cast<std::int32_t>(slot);
+    if (rows_.size() < kept_rows_ * width_) rows_.resize(kept_rows_ * width_);
+    if (row_bits_.size() < kept_rows_ * row_words_) row_bits_.resize(kept_rows_ * row_words_);
+    double* squares = rows_.data() + slot * width_;
+    std::fill_n(squares, width_, kNever);
+    const auto vertex = static_cast<std::size_t>(ordered_.targets[first_ + i]);
+    const auto end = static_cast<std::size_t>(ordered_.offsets[vertex + 1]);
+    for (auto e = static_cast<std::size_t>(ordered_.offsets[vertex]); e < end; ++e) {
+      const std::int32_t j = place_[static_cast<std::size_t>(ordered_.targets[e])];
+      if (j >= 0) squares[j] = balls_ ? ordered_.squares[e] : 0;
+    }
+    drop_triples(to_root_[i], to_root_.data(), squares, width_, row_bits_.data() + slot * row_words_);
+    return slot;
+  }
+
+  // Of vertices with squared distances `to_first` to a first and `squares` to another vertex, which are `between` from
+  // each other: those that surely share no point with both become infinitely far, the others get a bit.
+  void drop_triples(double between, const double* to_first, double* squares, std::size_t count, std::uint64_t* bits) {
+    if (triples_) {
+      kernels_->triples_f64(between, to_first, squares, count, radius_[0], meeting_.slack, bits);
+      return;
+    }
+    std::fill_n(bits, (count + 63) / 64, std::uint64_t{0});
+    for (std::size_t c = 0; c < count; ++c) bits[c / 64] |= std::uint64_t{squares[c] < kNever} << (c % 64);
+  }
+
+  // Who conflicts with the root and its conflict at place `at`.
+  void gather_joint(std::size_t at) {
+    if (!marked_) mark();
+    const std::size_t slot = row(at);
+    const double* squares = rows_.data() + slot * width_;
+    const std::uint64_t* words = row_bits_.data() + slot * row_words_;
+    for (std::size_t w = 0; w < row_words_; ++w) {
+      for (std::uint64_t bits = words[w]; bits != 0; bits &= bits - 1) {
+        const std::size_t j = w * 64 + static_cast<std::size_t>(__builtin_ctzll(bits));
+        joint_.push_back({ordered_.targets[first_ + j], static_cast<std::int32_t>(j), to_root_[j], squares[j]});
       }
-      a += u <= v;
-      b += v <= u;
     }
   }
 
@@ -222,22 +280,32 @@ class Worker {
   bool arrange(double sum) {
     double all = 0;
     for (const double top : class_top_joint_) all += top;
-    local_.clear();
+    near_.clear();
+    sizes_.assign(classes_, 0);
     for (const Joint& one : joint_) {  // the degree may allow fewer than one of each class, but not more
-      const double top = class_top_joint_[static_cast<std::size_t>(ordered_.code[one.vertex])];
-      if (sum + all - top + ordered_.q[one.vertex] > best_) local_.push_back(one);
+      const auto code = static_cast<std::size_t>(ordered_.code[one.vertex]);
+      if (sum + all - class_top_joint_[code] + ordered_.q[one.vertex] <= best_) continue;
+      near_.push_back(one);
+      ++sizes_[code];
     }
-    const std::size_t count = local_.size();
+    const std::size_t count = near_.size();
     if (count == 0) return false;
-    std::sort(local_.begin(), local_.end(), [&](const Joint& a, const Joint& b) {
-      const std::int32_t ca = ordered_.code[a.vertex], cb = ordered_.code[b.vertex];
-      return ca != cb ? ca < cb : a.vertex < b.vertex;
-    });
     ranges_.assign(1, 0);
-    for (std::size_t i = 1; i < count; ++i) {
-      if (ordered_.code[local_[i].vertex] != ordered_.code[local_[i - 1].vertex]) ranges_.push_back(i);
+    std::size_t before = 0;
+    for (std::size_t& size : sizes_) {
+      const std::size_t begin = before;
+      before += size;
+      if (size > 0) ranges_.push_back(before);
+      size = begin;
     }
-    ranges_.push_back(count);
+    local_.resize(count);
+    position_.resize(count);
+    order_.resize(count);
+    for (std::size_t k = 0; k < count; ++k) {  // by class; the order of vertices stays within each
+      position_[k] = sizes_[static_cast<std::size_t>(ordered_.code[near_[k].vertex])]++;
+      local_[position_[k]] = near_[k];
+      order_[position_[k]] = k;
+    }
     words_ = (count + 63) / 64;
     for (auto& bits : left_bits_) bits.assign(words_, 0);
     for (auto& bits : sure_bits_) bits.assign(words_, 0);
@@ -247,11 +315,11 @@ class Worker {
     beside_.assign(count * words_, 0);
     matrix_ = balls_ && count <= kMatrix;
     if (matrix_) between_.resize(count * count);
-    for (std::size_t i = 0; i < count; ++i) {
-      place_[static_cast<std::size_t>(local_[i].vertex)] = static_cast<std::int32_t>(i);
-    }
-    for (std::size_t i = 0; i < count; ++i) beside(i);
-    for (const Joint& one : local_) place_[static_cast<std::size_t>(one.vertex)] = -1;
+    to_second_.assign(count + kLanes, kNever);
+    for (std::size_t k = 0; k < count; ++k) to_second_[k] = near_[k].to_second;
+    squares_.resize(count + kLanes);
+    bits_.resize(words_);
+    for (std::size_t k = 0; k + 1 < count; ++k) beside(k);
     // Those that cannot lead to more than the best even with the first of each class beside them are left out.
     for (int pass = 0; pass < 2; ++pass) {
       bool left_out = false;
@@ -270,31 +338,34 @@ class Worker {
   static void put(std::vector<std::uint64_t>& bits, std::size_t i) { bits[i / 64] |= std::uint64_t{1} << (i % 64); }
   static void take(std::vector<std::uint64_t>& bits, std::size_t i) { bits[i / 64] &= ~(std::uint64_t{1} << (i % 64)); }
 
-  // Marks which candidates further down the order of vertices go with the i-th, both ways.
-  void beside(std::size_t i) {
-    const Joint& one = local_[i];
-    const auto end = static_cast<std::size_t>(ordered_.offsets[one.vertex + 1]);
-    for (auto e = static_cast<std::size_t>(ordered_.offsets[one.vertex]); e < end; ++e) {
-      const std::int32_t place = place_[static_cast<std::size_t>(ordered_.targets[e])];
-      if (place < 0) continue;
-      const auto j = static_cast<std::size_t>(place);
-      const Joint& other = local_[j];
-      if (balls_) {
-        const double square = ordered_.squares[e];
-        if (triples_ &&
-            (triple_meets(one.to_root, other.to_root, square, radius_[0], meeting_.slack) == Verdict::no ||
-             triple_meets(one.to_second, other.to_second, square, radius_[0], meeting_.slack) == Verdict::no)) {
-          continue;
-        }
-        if (matrix_) between_[i * local_.size() + j] = between_[j * local_.size() + i] = square;
+  // Marks which candidates go with the k-th in the order of vertices and come after it, both ways.
+  void beside(std::size_t k) {
+    const std::size_t first = k + 1, count = local_.size(), after = count - first;
+    const std::size_t width = (after + kLanes - 1) / kLanes * kLanes;
+    const std::size_t slot = row(static_cast<std::size_t>(near_[k].place));  // which may move the rows
+    const double* of_root = rows_.data() + slot * width_;
+    for (std::size_t j = 0; j < after; ++j) squares_[j] = of_root[near_[first + j].place];
+    std::fill(squares_.begin() + static_cast<std::ptrdiff_t>(after), squares_.begin() + static_cast<std::ptrdiff_t>(width),
+              kNever);
+    drop_triples(to_second_[k], to_second_.data() + first, squares_.data(), width, bits_.data());
+    if (matrix_) std::copy_n(squares_.data(), after, between_.data() + k * count + first);
+    const std::size_t i = position_[k];
+    std::uint64_t* const of_i = beside_.data() + i * words_;
+    std::uint64_t* const bit_i = beside_.data() + i / 64;
+    for (std::size_t w = 0; w < (width + 63) / 64; ++w) {
+      for (std::uint64_t bits = bits_[w]; bits != 0; bits &= bits - 1) {
+        const std::size_t at = w * 64 + static_cast<std::size_t>(__builtin_ctzll(bits)), j = position_[first + at];
+        of_i[j / 64] |= std::uint64_t{1} << (j % 64);
+        bit_i[j * words_] |= std::uint64_t{1} << (i % 64);
       }
-      beside_[i * words_ + j / 64] |= std::uint64_t{1} << (j % 64);
-      beside_[j * words_ + i / 64] |= std::uint64_t{1} << (i % 64);
     }
   }
 
   double between(std::size_t i, std::size_t j) const {
-    if (matrix_) return between_[i * local_.size() + j];
+    if (matrix_) {
+      const std::size_t k = order_[i], l = order_[j];
+      return between_[std::min(k, l) * local_.size() + std::max(k, l)];
+    }
     const std::int32_t u = std::min(local_[i].vertex, local_[j].vertex), v = std::max(local_[i].vertex, local_[j].vertex);
     const auto* begin = ordered_.targets.data() + ordered_.offsets[u];
     const auto* end = ordered_.targets.data() + ordered_.offsets[u + 1];
@@ -358,6 +429,25 @@ class Worker {
     }
   }
 
+  // The first candidate of the class that leaves the fewest choices. With a bound that is `slack` more than needed, a
+  // clique that matters has a candidate of every class whose first is worth more than that, and one that is worth
+  // nearly as much as the first.
+  std::size_t most_telling(const std::vector<std::uint64_t>& bits, double slack) const {
+    std::size_t chosen = likeliest_, fewest = local_.size() + 2;
+    for (const std::size_t top : tops_) {
+      const double least = q_of(top) - slack;
+      const std::size_t end = *std::upper_bound(ranges_.begin(), ranges_.end(), top);
+      std::size_t choices = least > 0 ? 1 : 2;  // to leave the class out is one more
+      for (std::size_t next = top + 1; choices < fewest && next < end; ++next) {
+        next = first_bit(bits, next, end);
+        if (next == end || q_of(next) <= least) break;
+        ++choices;
+      }
+      if (choices < fewest || (choices == fewest && q_of(top) > q_of(chosen))) fewest = choices, chosen = top;
+    }
+    return chosen;
+  }
+
   void extend(std::size_t size, double sum) {
     auto& bits = left_bits_[size];
     std::fill(sure_bits_[size].begin(), sure_bits_[size].end(), 0);
@@ -365,7 +455,9 @@ class Worker {
       const double bound = sum + sure_gain_of(size, sum);
       if (likeliest_ == local_.size() || bound <= best_) return;
       if (--left_ < 0) return;
-      const std::size_t i = likeliest_;
+      // At first what is worth most, for good cliques soon; then what leaves the least to be searched.
+      const bool at_first = search_.budget - left_ <= kGreedy;
+      const std::size_t i = at_first ? likeliest_ : most_telling(bits, bound - best_);
       const double with = sum + q_of(i);
       take(bits, i);
       bool on = size + 1 < degree_;
@@ -522,6 +614,7 @@ class Worker {
   // A vertex in conflict with the root and the second vertex.
   struct Joint {
     std::int32_t vertex;
+    std::int32_t place;  // among the conflicts of the root
     double to_root, to_second;
   };
 
@@ -530,16 +623,26 @@ class Worker {
   const Search& search_;
   std::vector<std::atomic<double>>& most_;
   const bool balls_, triples_;
+  const Kernels* const kernels_;
   const std::size_t degree_, classes_;
+  // The root: its conflicts down the order, by their place in its list.
+  std::size_t first_ = 0, count_ = 0, width_ = 0, row_words_ = 0, kept_rows_ = 0;
+  bool marked_ = false;
+  std::vector<std::int32_t> place_;  // of each vertex in the list, or -1
+  std::vector<double> to_root_, rows_;
+  std::vector<std::uint64_t> row_bits_;
+  std::vector<std::int32_t> slot_;  // where the row of each is, or -1
+  // The branch.
   std::vector<double> class_top_, class_top_joint_, gains_;
-  std::vector<Joint> joint_, local_;
+  std::vector<Joint> joint_, near_, local_;  // all; those that may lead to more than the best; these by class
+  std::vector<std::size_t> sizes_, position_, order_;  // where those of near_ are in local_, and the other way round
   std::vector<std::vector<std::uint64_t>> left_bits_;  // [members]: who may still join
   std::vector<std::vector<std::uint64_t>> sure_bits_;  // of them, those known to join
   std::vector<std::size_t> tops_;                      // the first of each class
   std::vector<std::uint64_t> beside_;
-  std::vector<double> between_;
-  std::vector<std::size_t> ranges_;   // where each class begins in local_
-  std::vector<std::int32_t> place_;   // of each vertex in local_, or -1
+  std::vector<double> between_, to_second_, squares_;
+  std::vector<std::uint64_t> bits_;
+  std::vector<std::size_t> ranges_;  // where each class begins in local_
   std::size_t words_ = 0, likeliest_ = 0;
   bool matrix_ = false;
   std::vector<std::size_t> chosen_;  // the members beyond the second, by their place in local_

@@ -445,6 +445,41 @@ void filter_f32_avx512(const float* left, std::size_t stride, const float* right
   }
 }
 
+void triples_f64_avx512(double between, const double* to_first, double* to_second, std::size_t count,
+                        double radius_square, double slack, std::uint64_t* bits) {
+  const __m512d side = _mm512_set1_pd(between), side_square = _mm512_set1_pd(between * between);
+  const __m512d never = _mm512_set1_pd(kInfinity), radius = _mm512_set1_pd(radius_square);
+  const __m512d less = _mm512_set1_pd(1 - slack), more = _mm512_set1_pd(slack);
+  for (std::size_t begin = 0; begin < count; begin += 64) {
+    const std::size_t end = begin + 64 < count ? begin + 64 : count;
+    std::uint64_t word = 0;
+    for (std::size_t c = begin; c < end; c += 8) {
+      const __m512d first = _mm512_loadu_pd(to_first + c), second = _mm512_loadu_pd(to_second + c);
+      __mmask8 kept = _mm512_cmp_pd_mask(second, never, _CMP_LT_OQ);
+      if (kept != 0) {
+        // The operations of triples_f64_plain in the same order: both decide alike.
+        const __m512d longest = _mm512_max_pd(side, _mm512_max_pd(first, second));
+        const __m512d others = _mm512_sub_pd(_mm512_add_pd(_mm512_add_pd(side, first), second), longest);
+        const __m512d one = _mm512_mul_pd(side, first);
+        const __m512d mixed =
+            _mm512_add_pd(_mm512_add_pd(one, _mm512_mul_pd(side, second)), _mm512_mul_pd(first, second));
+        const __m512d sixteen_areas = _mm512_sub_pd(
+            _mm512_sub_pd(_mm512_sub_pd(_mm512_add_pd(mixed, mixed), side_square), _mm512_mul_pd(first, first)),
+            _mm512_mul_pd(second, second));
+        const __m512d size = _mm512_mul_pd(_mm512_mul_pd(_mm512_set1_pd(4), longest), longest);
+        const __m512d high = _mm512_add_pd(sixteen_areas, _mm512_mul_pd(more, size));
+        const __mmask8 acute = _mm512_cmp_pd_mask(longest, _mm512_mul_pd(others, less), _CMP_LE_OQ);
+        const __m512d product = _mm512_mul_pd(_mm512_mul_pd(one, second), less);
+        const __mmask8 apart = _mm512_mask_cmp_pd_mask(acute, product, _mm512_mul_pd(radius, high), _CMP_GT_OQ);
+        kept = static_cast<__mmask8>(kept & ~apart);
+      }
+      word |= std::uint64_t{kept} << (c - begin);
+      _mm512_mask_storeu_pd(to_second + c, static_cast<__mmask8>(~kept), never);
+    }
+    bits[begin / 64] = word;
+  }
+}
+
 std::int64_t count_bits_avx512(const std::uint64_t* words, std::size_t count) {
   __m512i sum = _mm512_setzero_si512();
   for (std::size_t i = 0; i < count; i += 8) {
@@ -479,6 +514,7 @@ const Kernels& avx512_kernels() {
     wide.square_near_f32 = square_near_f32_avx512;
     wide.square_f64 = square_f64_avx512;
     wide.filter_f32 = filter_f32_avx512;
+    wide.triples_f64 = triples_f64_avx512;
     wide.count_bits = count_bits_avx512;
     return wide;
   }();

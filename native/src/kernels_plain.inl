@@ -270,6 +270,29 @@ void filter_f32_plain(const float* left, std::size_t stride, const float* right,
   }
 }
 
+void triples_f64_plain(double between, const double* to_first, double* to_second, std::size_t count,
+                       double radius_square, double slack, std::uint64_t* bits) {
+  for (std::size_t begin = 0; begin < count; begin += 64) {
+    const std::size_t end = begin + 64 < count ? begin + 64 : count;
+    std::uint64_t word = 0;
+    for (std::size_t c = begin; c < end; ++c) {
+      const double first = to_first[c], second = to_second[c];
+      const double larger = first > second ? first : second;
+      const double longest = between > larger ? between : larger;
+      const double others = between + first + second - longest;
+      const double sixteen_areas = 2 * (between * first + between * second + first * second) - between * between -
+                                   first * first - second * second;
+      const double high = sixteen_areas + slack * (4 * longest * longest);
+      const bool apart = longest <= others * (1 - slack) &&
+                         between * first * second * (1 - slack) > radius_square * high;
+      const bool kept = second < kInfinity && !apart;
+      word |= std::uint64_t{kept} << (c - begin);
+      if (!kept) to_second[c] = kInfinity;
+    }
+    bits[begin / 64] = word;
+  }
+}
+
 std::uint64_t at_most_u8_plain(const std::uint8_t* bytes, std::uint8_t limit) {
   std::uint8_t flags[kStrip];
   for (std::size_t c = 0; c < kStrip; ++c) flags[c] = bytes[c] <= limit;
@@ -321,6 +344,7 @@ constexpr Kernels plain_kernels(const char* name) {
           square_plain<float, double>,
           square_plain<double, double>,
           filter_f32_plain,
+          triples_f64_plain,
           at_most_u8_plain,
           count_common_bits_plain,
           count_bits_plain,

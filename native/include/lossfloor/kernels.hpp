@@ -110,6 +110,11 @@ struct Kernels {
   // within[r] is set where s > m, that of doubtful[r] where |s| <= m.
   void (*filter_f32)(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
                      FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* doubtful);
+  // Three balls of one squared radius, the first two fixed and `between` apart (squared), the third at squared distances
+  // to_first[c] and to_second[c]: bits of the c < count that triple_meets (balls.hpp) does not surely forbid; to_second
+  // of the others becomes infinite, and those already infinite have no bit. `count` is a multiple of 8.
+  void (*triples_f64)(double between, const double* to_first, double* to_second, std::size_t count,
+                      double radius_square, double slack, std::uint64_t* bits);
   // Bits of the bytes that are at most `limit`.
   std::uint64_t (*at_most_u8)(const std::uint8_t* bytes, std::uint8_t limit);
   // How many bits are set in both of some words; in some words; and the same word by word, added to `counts`.

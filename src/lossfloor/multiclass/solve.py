@@ -9,6 +9,10 @@ to more than one.  If no conflict with an example v sums to more than :math:`m_v
 Pairs come first, then triples, then conflicts of any degree: most of what violates a coarse solution is repaired by
 small ones, and they are cheap to find.  As long as much is violated, the search ends early (a few conflicts for each
 example, much violated ones only, a small budget); when little is left, it is made complete, with a budget that grows.
+
+It is long work to prove that nothing is violated at an optimum, where everything is tight, and short work a little way
+inside.  A complete search therefore looks at a point between the optimum and the best feasible probabilities so far,
+which brings the bounds much closer if nothing is found, and lies no closer to the optimum than the gap asks for.
 """
 
 from __future__ import annotations
@@ -32,12 +36,24 @@ from lossfloor.multiclass.separable import SeparableLoss
 
 #: Components of the graph with fewer examples are solved together.
 _LEAST_COMPONENT = 256
-#: Rows that carry no weight for so many rounds in a row are dropped; they may come back.
+#: Rows that carry no weight for so many rounds in a row are left out; they come back when they are violated.
 _IDLE_ROUNDS = 3
+#: After so many they are forgotten.
+_FORGOTTEN_ROUNDS = 60
+#: How often in one round rows that were left out may come back.
+_RETURNS = 5
 #: Conflicts kept for each example of largest q in one round.
 _PER_ROOT = 8
 #: Steps of the first-order method in one round.
 _STEPS = 20_000
+#: Steps in each branch of the first complete search.
+_COMPLETE_BUDGET = 6400
+#: Rows found for each example below which, if none is much violated, searches are complete.
+_LITTLE = 0.25
+#: Shares of the gap: what the point of a complete search may lose by itself, and by being scaled until it is feasible.
+_AIM, _SCALED = 0.4, 0.3
+#: What such a point leaves of the distance of the bounds, as long as that is more.
+_TOWARDS = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,9 +282,9 @@ class _Part:
         self.weight = weight / self.scale
         n = len(graph)
         self.rows, self.z, self.idle = Rows.none(), np.zeros(0), np.zeros(0, dtype=np.int64)
-        self.q = self.best_q = np.full(n, 0.6)
+        self.q = self.best_q = self.at = np.full(n, 0.6)
         self.next_q = self.q
-        self.solved_to = math.inf
+        self.solved_to, self.finest = math.inf, 0.25
         self.balance, self.master_gap = 1.0, 2e-2 * float(self.weight.sum())
         self.lower, self.relaxed = -math.inf, math.inf
         self.dual = (self.rows, self.z)
@@ -281,15 +297,18 @@ class _Part:
         stage = _Stage(2)
         if start is not None and len(start):
             self._add(start)
-            self._master(gap, limits)
+            self._master(gap, limits, _Stage(most_degree).above)
             stage = _Stage(most_degree)
-        found, rounds = None, 0
+        found, rounds, direct = None, 0, False
         while True:
+            self.at = self._point(gap) if stage.complete and not direct else self.q
             found = self._search(stage, limits)
             rounds += 1
+            improved = False
             if stage.degree == most_degree:
                 value, q = self._feasible(found.most)
-                if value < self.relaxed:
+                improved = value < self.relaxed
+                if improved:
                     self.relaxed, self.best_q = value, q
             missing = self.relaxed - self.lower
             self.report(_share_done(missing, gap, float(self.weight.sum())))
@@ -297,23 +316,43 @@ class _Part:
             if met or limits.seconds_left() <= 0:
                 break
             exhausted = stage.complete and found.unfinished == 0 and len(found.rows) == 0
-            if exhausted and self.solved_to <= 0.25 * gap and stage.above <= _finest(gap, self.weight):
+            # What is no conflict when decided exactly may still look like one to the search.
+            direct = exhausted and not improved
+            if (
+                exhausted
+                and self.at is self.q
+                and self.solved_to <= 0.25 * gap
+                and stage.above <= _finest(gap, self.weight)
+            ):
                 break  # all that is left is rounding
             coarse = stage.degree < most_degree
             self._plan(stage, found, most_degree, gap)
             if len(found.rows) or self.solved_to > 0.25 * gap:
                 self._add(found.rows)
-                self._master(gap, limits, coarse)
+                self._master(gap, limits, stage.above, coarse)
         if most_degree < classes or math.isinf(self.relaxed):
             # What a classifier reaches has to satisfy the larger conflicts, too.
+            self.at = self.q
             _, self.best_q = self._feasible(self._search(_Stage(classes, _finest(gap, self.weight)), limits).most)
         self.report(1.0)
         return self._solution(met, rounds)
 
+    def _point(self, gap: float) -> Doubles:
+        """Choose where a complete search looks: between the solution of the master problem and the best feasible one."""
+        aim = self.lower + max(_AIM * gap, _TOWARDS * (self.relaxed - self.lower))
+        if not math.isfinite(aim) or self.loss.value(self.weight, self.q) >= aim:
+            return self.q
+        inside, outside = 0.0, 1.0  # shares of the way from the solution of the master problem
+        for _ in range(20):
+            share = 0.5 * (inside + outside)
+            point = self.q + share * (self.best_q - self.q)
+            inside, outside = (share, outside) if self.loss.value(self.weight, point) <= aim else (inside, share)
+        return self.q if inside == 0 else self.q + inside * (self.best_q - self.q)
+
     def _search(self, stage: _Stage, limits: Limits) -> Any:
         left = limits.seconds_left()
         return self.separator.search(
-            self.q,
+            self.at,
             1 + stage.above,
             max_degree=stage.degree,
             per_root=_PER_ROOT,
@@ -325,48 +364,72 @@ class _Part:
     def _plan(self, stage: _Stage, found: Any, most_degree: int, gap: float) -> None:
         """Choose how the next search goes from what this one found."""
         finest = _finest(gap, self.weight)
-        worst = float(found.rows.sums(self.q).max()) - 1 if len(found.rows) else 0.0
+        worst = float(found.rows.sums(self.at).max()) - 1 if len(found.rows) else 0.0
         few = len(found.rows) < 0.1 * len(self.graph)
         if stage.degree < most_degree:
-            if few:
+            if few or (worst < 0.05 and self.solved_to <= 0.25 * gap):
                 stage.degree = 3 if stage.degree == 2 and most_degree > 2 else most_degree
                 stage.above = 0.25
             else:
                 stage.above = max(0.01, min(stage.above, 0.25 * worst))
         elif not stage.complete:
-            stage.complete = few and worst < 0.1
-            stage.above = max(finest, min(stage.above / 4 if few else stage.above, 0.25 * worst))
+            stage.complete = len(found.rows) < _LITTLE * len(self.graph) and worst < 0.1
+            if stage.complete:
+                stage.budget = _COMPLETE_BUDGET
+            stage.above = max(finest, min(stage.above / 4 if few else stage.above, 0.1 * worst))
         else:
             stage.above = max(finest, min(stage.above / 4, 0.1 * worst))
             if found.unfinished:
                 stage.budget *= 8
 
     def _feasible(self, most: Doubles) -> tuple[float, Doubles]:
-        """Return q divided by the largest sums, so that it satisfies every conflict, and before it its loss."""
+        """Return the point divided by the largest sums, so that it satisfies every conflict, and before it its loss."""
         # A hair less, for the roundings of sums and quotients.
         sums = np.where(self.graph.degrees > 0, np.maximum(most, 1.0), 1.0)
-        feasible: Doubles = self.q / sums * (1 - 2.0**-45)
+        feasible: Doubles = self.at / sums * (1 - 2.0**-45)
         return self.loss.value(self.weight, feasible), feasible
 
     def _add(self, rows: Rows) -> None:
-        """Drop rows that have been idle for long, if they are many, and add others."""
-        kept = self.idle < _IDLE_ROUNDS
+        """Put new conflicts among those at hand, and forget some that have been idle for very long."""
+        kept = self.idle < _FORGOTTEN_ROUNDS
         if len(kept) and kept.mean() < 0.8:
             self.rows, self.z, self.idle = self.rows.kept(kept), self.z[kept], self.idle[kept]
         self.rows = self.rows + rows
         self.z = np.concatenate([self.z, np.zeros(len(rows))])
         self.idle = np.concatenate([self.idle, np.zeros(len(rows), dtype=np.int64)])
 
-    def _master(self, gap: float, limits: Limits, coarse: bool = False) -> None:
-        """Solve the problem over the rows at hand, coarsely or as finely as what the last rows changed asks for."""
-        target = self.solved_to = max(0.25 * gap, self.master_gap)
-        self.q, z, self.next_q, self.z, lower, _, self.balance, steps = _core.master(
+    def _master(self, gap: float, limits: Limits, above: float, coarse: bool = False) -> None:
+        """Solve the problem over the conflicts at hand, coarsely or as finely as what the last ones changed asks for.
+
+        Those without weight are left out after a while, and come back when they are violated by more than `above`.
+        """
+        for again in range(_RETURNS):
+            steps = self._solve_active(gap, limits, coarse)
+            if steps == 0 and not again:
+                # The last solution was good enough for the present rows, too: to learn from them, look closer.
+                if self.master_gap <= self.finest * gap:
+                    self.finest = max(0.01, 0.5 * self.finest)
+                self.master_gap *= 0.3
+            idle = self.idle >= _IDLE_ROUNDS
+            if not idle.any() or limits.seconds_left() <= 0:
+                return
+            back = idle & (self.rows.sums(self.q) > 1 + above)
+            self.idle[back] = 0
+            if back.sum() < 0.01 * (len(idle) - idle.sum()):
+                return
+
+    def _solve_active(self, gap: float, limits: Limits, coarse: bool) -> int:
+        """Solve the problem over the rows that are not left out; return how many steps that took."""
+        target = self.solved_to = max(self.finest * gap, self.master_gap)
+        active = self.idle < _IDLE_ROUNDS
+        rows = self.rows.kept(active)
+        self.q, z, self.next_q, self.z[active], lower, _, self.balance, steps = _core.master(
             self.weight,
-            self.rows.offsets,
-            self.rows.members,
+            rows.offsets,
+            rows.members,
             self.loss.in_core,
             self.next_q,
-            self.z,
+            self.z[active],
             self.balance,
             target,
             _STEPS,
@@ -376,11 +439,10 @@ class _Part:
         gained = lower - self.lower
         if gained > 0:
             carrying = z > 0
-            self.lower, self.dual = lower, (self.rows.kept(carrying), z[carrying])
+            self.lower, self.dual = lower, (rows.kept(carrying), z[carrying])
         if math.isfinite(gained) and not coarse:
-            self.master_gap = min(self.master_gap, max(0.25 * gap, 0.2 * gained))
-        if steps == 0 or len(self.rows) == 0:
-            self.master_gap *= 0.3
+            self.master_gap = min(self.master_gap, max(self.finest * gap, 0.2 * gained))
+        return steps if len(rows) else 0
 
     def _solution(self, met: bool, rounds: int) -> Solution:
         rows, z = self.dual
@@ -391,7 +453,7 @@ class _Part:
             rows=rows,
             z=z * self.scale,
             relaxed=self.relaxed * self.scale,
-            pool=self.rows,
+            pool=self.rows.kept(self.idle < _IDLE_ROUNDS),
             rounds=rounds,
             complete=met,
         )
@@ -416,8 +478,8 @@ class _Part:
 
 
 def _finest(gap: float, weight: Doubles) -> float:
-    """Return what sums may exceed one by at the end: dividing by them costs a quarter of the gap, or less."""
-    return 0.25 * gap / float(weight.sum())
+    """Return what sums may exceed one by at the end: dividing by them costs that share of the gap, or less."""
+    return _SCALED * gap / float(weight.sum())
 
 
 def _share_done(missing: float, gap: float, size: float) -> float:
