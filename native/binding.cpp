@@ -449,17 +449,24 @@ NB_MODULE(_core, m) {
       nb::arg("offsets").noconvert(), nb::arg("targets").noconvert(), nb::arg("right"));
   m.def(
       "pack_levels",
-      [](In2<std::uint8_t> levels, int level, int threads) {
-        require(level >= 0 && level <= 255, "level must be 0 to 255");
-        auto bits = new_matrix<std::uint64_t>(levels.shape(0), words_for(levels.shape(1)));
+      [](In2<std::uint8_t> levels, int first, int count, int threads) {
+        require(first >= 0 && count >= 0 && first + count <= 256, "levels must be 0 to 255");
+        const auto n_levels = static_cast<std::size_t>(count);
+        auto bits = new_matrix<std::uint64_t>(n_levels * levels.shape(0), words_for(levels.shape(1)));
         {
           nb::gil_scoped_release release;
-          pack_levels(levels.data(), levels.shape(0), levels.shape(1), static_cast<std::uint8_t>(level), threads,
-                      bits.data());
+          pack_levels(levels.data(), levels.shape(0), levels.shape(1), first, n_levels, threads, bits.data());
         }
         return bits;
       },
-      nb::arg("levels").noconvert(), nb::arg("level"), nb::arg("threads"));
+      nb::arg("levels").noconvert(), nb::arg("first"), nb::arg("count"), nb::arg("threads"));
+  m.def(
+      "count_bits",
+      [](In2<std::uint64_t> bits) {
+        nb::gil_scoped_release release;
+        return count_set_bits(bits.data(), bits.size());
+      },
+      nb::arg("bits").noconvert());
   m.def(
       "set_bits",
       [](In2<std::uint64_t> bits) {

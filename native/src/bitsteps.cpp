@@ -101,6 +101,16 @@ void pack_plain(const std::uint64_t* row, const Piece* pieces, std::size_t count
   writer.finish();
 }
 
+void at_most_plain(const std::uint8_t* row, std::size_t strips, int first, std::size_t count, std::uint64_t* out,
+                   std::size_t stride) {
+  const auto at_most = portable_kernels().at_most_u8;
+  for (std::size_t w = 0; w < strips; ++w) {
+    for (std::size_t k = 0; k < count; ++k) {
+      out[k * stride + w] = at_most(row + w * kStrip, static_cast<std::uint8_t>(first + static_cast<int>(k)));
+    }
+  }
+}
+
 void transpose_plain(std::uint64_t* block) {
   std::uint64_t mask = 0x00000000FFFFFFFFULL;
   for (std::size_t step = 32; step != 0; step >>= 1, mask ^= mask << step) {
@@ -174,6 +184,22 @@ LOSSFLOOR_AVX2 std::size_t meet_avx2(const std::uint64_t* row, std::size_t words
     }
   }
   return count;
+}
+
+LOSSFLOOR_AVX2 void at_most_avx2(const std::uint8_t* row, std::size_t strips, int first, std::size_t count,
+                                 std::uint64_t* out, std::size_t stride) {
+  for (std::size_t w = 0; w < strips; ++w) {
+    const auto* bytes = reinterpret_cast<const __m256i*>(row + w * kStrip);
+    const __m256i low = _mm256_loadu_si256(bytes);
+    const __m256i high = _mm256_loadu_si256(bytes + 1);
+    for (std::size_t k = 0; k < count; ++k) {
+      const __m256i limit = _mm256_set1_epi8(static_cast<char>(first + static_cast<int>(k)));
+      const auto low_bits = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(low, limit), limit));
+      const auto high_bits = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(high, limit), limit));
+      out[k * stride + w] =
+          static_cast<std::uint32_t>(low_bits) | std::uint64_t{static_cast<std::uint32_t>(high_bits)} << 32;
+    }
+  }
 }
 
 LOSSFLOOR_AVX2 void transpose_avx2(std::uint64_t* block) {
@@ -270,16 +296,27 @@ LOSSFLOOR_AVX512 void pack_avx512(const std::uint64_t* row, const Piece* pieces,
   writer.finish();
 }
 
+LOSSFLOOR_AVX512 void at_most_avx512(const std::uint8_t* row, std::size_t strips, int first, std::size_t count,
+                                     std::uint64_t* out, std::size_t stride) {
+  for (std::size_t w = 0; w < strips; ++w) {
+    const __m512i bytes = _mm512_loadu_si512(row + w * kStrip);
+    for (std::size_t k = 0; k < count; ++k) {
+      const __m512i limit = _mm512_set1_epi8(static_cast<char>(first + static_cast<int>(k)));
+      out[k * stride + w] = _mm512_cmple_epu8_mask(bytes, limit);
+    }
+  }
+}
+
 #endif
 
 }  // namespace
 
 const BitSteps& bit_steps(Level most) {
-  static constexpr BitSteps plain{visit_plain, meet_plain, pack_plain, 8, transpose_plain};
+  static constexpr BitSteps plain{visit_plain, meet_plain, pack_plain, 8, at_most_plain, transpose_plain};
 #if defined(LOSSFLOOR_HAVE_X86_LEVELS)
-  static constexpr BitSteps avx2{visit_avx2, meet_avx2, pack_plain, 8, transpose_avx2};
+  static constexpr BitSteps avx2{visit_avx2, meet_avx2, pack_plain, 8, at_most_avx2, transpose_avx2};
   // Every processor of this level packs 64 bits in a few cycles; some of those with AVX2 only take hundreds.
-  static constexpr BitSteps avx512{visit_avx512, meet_avx512, pack_avx512, 63, transpose_avx2};
+  static constexpr BitSteps avx512{visit_avx512, meet_avx512, pack_avx512, 63, at_most_avx512, transpose_avx2};
   const std::string_view level = kernels(most).name;
   if (level == "avx512") return avx512;
   if (level == "avx2") return avx2;

@@ -273,23 +273,30 @@ Twins twins(const ListGraph& graph) {
           equal_lists(reversed.offsets.data(), reversed.targets.data(), graph.right)};
 }
 
-void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, std::uint8_t level, int threads,
-                 std::uint64_t* bits) {
-  const Kernels& kernel = kernels();
+void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, int first, std::size_t count,
+                 int threads, std::uint64_t* bits) {
+  const auto at_most = bit_steps().at_most;
   const std::size_t words = (columns + kStrip - 1) / kStrip;
+  const std::size_t whole = columns / kStrip;
   constexpr std::size_t rows_at_once = 64;
   in_parallel((rows + rows_at_once - 1) / rows_at_once, threads, [&](std::size_t, std::size_t block) {
     for (std::size_t u = block * rows_at_once; u < std::min(rows, (block + 1) * rows_at_once); ++u) {
       const std::uint8_t* row = levels + u * columns;
-      const std::size_t whole = columns / kStrip;
-      for (std::size_t w = 0; w < whole; ++w) bits[u * words + w] = kernel.at_most_u8(row + w * kStrip, level);
-      if (whole < words) {
+      at_most(row, whole, first, count, bits + u * words, rows * words);
+      if (whole == words) continue;
+      for (std::size_t k = 0; k < count; ++k) {
         std::uint64_t word = 0;
-        for (std::size_t c = whole * kStrip; c < columns; ++c) word |= std::uint64_t{row[c] <= level} << (c % kStrip);
-        bits[u * words + whole] = word;
+        for (std::size_t c = whole * kStrip; c < columns; ++c) {
+          word |= std::uint64_t{row[c] <= first + static_cast<int>(k)} << (c % kStrip);
+        }
+        bits[(k * rows + u) * words + whole] = word;
       }
     }
   });
+}
+
+std::int64_t count_set_bits(const std::uint64_t* bits, std::size_t words) {
+  return kernels().count_bits(bits, words);
 }
 
 void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words,

@@ -1,4 +1,4 @@
-// What the solver does with rows of bits, once for any processor and once for wider instructions.
+// What the solver and the curve do with rows of bits, once for any processor and once for wider instructions.
 //
 // Rows are looked at in chunks of `kChunk` words; the last chunk of a row may be shorter.
 #pragma once
@@ -34,6 +34,10 @@ struct BitSteps {
   // are better left with a width of 64.
   void (*pack)(const std::uint64_t* row, const Piece* pieces, std::size_t count, std::uint64_t* out);
   int most_packed;
+  // out[k * stride + w], for each k < count and w < strips: which of the 64 bytes from row[64 * w] on are at most
+  // `first` + k.
+  void (*at_most)(const std::uint8_t* row, std::size_t strips, int first, std::size_t count, std::uint64_t* out,
+                  std::size_t stride);
   // Transposes 64 x 64 bits in place: bit c of block[r] becomes bit r of block[c].
   void (*transpose)(std::uint64_t* block);
 };
