@@ -35,8 +35,8 @@ class BitLayers {
  public:
   std::size_t work = 0;
 
-  explicit BitLayers(const BitGraph& graph)
-      : graph_(graph), row_(graph.left, nullptr), place_(graph.right, 0), cursor_(graph.left, 0) {}
+  BitLayers(const BitGraph& graph, Level most)
+      : graph_(graph), steps_(bit_steps(most)), row_(graph.left, nullptr), place_(graph.right, 0), cursor_(graph.left, 0) {}
 
   // Copies the rows of the block with nothing but its own columns, so that searches read neighbouring words only. Of a
   // large graph that is done when it has shrunk to a half, as memory matters there.
@@ -176,7 +176,7 @@ class BitLayers {
  private:
   static constexpr std::size_t kAlwaysPacked = std::size_t{1} << 21;  // words
   const BitGraph& graph_;
-  const BitSteps& steps_ = bit_steps();
+  const BitSteps& steps_;
   std::vector<Piece> pieces_;
   std::vector<std::uint64_t> packed_;      // the rows of the block, unless they are those of the graph
   std::size_t words_ = 0;                  // of a row
@@ -254,14 +254,23 @@ class ListLayers {
 
   void flatten() {
     for (const std::int32_t v : *right_) height_[at(v)] = kFar;
+    for (Vertices& some : lifted_) some.clear();
   }
 
-  void lift(std::int32_t v, std::int32_t, std::int32_t to) { height_[at(v)] = to; }
+  void lift(std::int32_t v, std::int32_t, std::int32_t to) {
+    height_[at(v)] = to;
+    if (to == kFar) return;
+    if (lifted_.size() <= at(to)) lifted_.resize(at(to) + 1);
+    lifted_[at(to)].push_back(v);
+  }
 
   void clear_above(std::int32_t height) {
-    work += right_->size();
-    for (const std::int32_t v : *right_) {
-      if (height_[at(v)] > height) height_[at(v)] = kFar;
+    for (std::size_t above = at(height) + 1; above < lifted_.size(); ++above) {
+      work += lifted_[above].size();
+      for (const std::int32_t v : lifted_[above]) {
+        if (height_[at(v)] == static_cast<std::int32_t>(above)) height_[at(v)] = kFar;
+      }
+      lifted_[above].clear();
     }
   }
 
@@ -288,6 +297,7 @@ class ListLayers {
   std::vector<std::int32_t> block_;
   std::vector<std::int32_t> layer_;
   std::vector<std::int32_t> height_;
+  std::vector<Vertices> lifted_;  // those that were given each height, some of which have another one by now
   const Vertices* right_ = nullptr;
 };
 
@@ -311,9 +321,9 @@ template <class Layers, class Flow>
 class Solver {
  public:
   template <class Graph>
-  Solver(const Graph& graph, std::vector<std::int64_t> left_weight, std::vector<std::int64_t> right_weight,
-         const Poll& poll)
-      : layers_(graph), left_weight_(std::move(left_weight)), right_weight_(std::move(right_weight)), poll_(poll),
+  Solver(Layers layers, const Graph& graph, std::vector<std::int64_t> left_weight,
+         std::vector<std::int64_t> right_weight, const Poll& poll)
+      : layers_(std::move(layers)), left_weight_(std::move(left_weight)), right_weight_(std::move(right_weight)), poll_(poll),
         remaining_(graph.left, 0), room_(graph.right, 0), left_layer_(graph.left, kNone), entries_(graph.right),
         cursor_(graph.right, 0), compacted_(graph.right, 8), left_height_(graph.left, 0), right_height_(graph.right, 0),
         flow_end_(graph.left, 0) {}
@@ -855,11 +865,12 @@ void share_among_twins(std::vector<FlowEdge>& flow, const std::vector<std::int32
 bool smaller_posterior(const Block& x, const Block& y) { return Wide{x.a} * y.b < Wide{y.a} * x.b; }
 
 template <class Layers, class Flow, class Graph>
-Partition solve_with(const Graph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
+Partition solve_with(Layers layers, const Graph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
                      const Poll& poll) {
   const Twins twin = twins(graph);
   Reduced reduced = reduce(graph, twin, left_weight, right_weight);
-  Solver<Layers, Flow> solver(graph, std::move(reduced.left_weight), std::move(reduced.right_weight), poll);
+  Solver<Layers, Flow> solver(std::move(layers), graph, std::move(reduced.left_weight),
+                              std::move(reduced.right_weight), poll);
   solver.run(std::move(reduced.blocks));
 
   Partition result;
@@ -909,8 +920,8 @@ Partition solve_with(const Graph& graph, const std::int64_t* left_weight, const 
 }
 
 template <class Layers, class Graph>
-Partition solve_any(const Graph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
-                    const Poll& poll) {
+Partition solve_any(Layers layers, const Graph& graph, const std::int64_t* left_weight,
+                    const std::int64_t* right_weight, const Poll& poll) {
   const std::int64_t left_total = total_of(left_weight, graph.left);
   const std::int64_t right_total = total_of(right_weight, graph.right);
   const Wide limit = Wide{1} << 62;
@@ -918,21 +929,21 @@ Partition solve_any(const Graph& graph, const std::int64_t* left_weight, const s
     throw std::invalid_argument("the sum of all weights must be below 2^62");
   }
   if (Wide{left_total} * right_total < limit) {
-    return solve_with<Layers, std::int64_t>(graph, left_weight, right_weight, poll);
+    return solve_with<Layers, std::int64_t>(std::move(layers), graph, left_weight, right_weight, poll);
   }
-  return solve_with<Layers, Wide>(graph, left_weight, right_weight, poll);
+  return solve_with<Layers, Wide>(std::move(layers), graph, left_weight, right_weight, poll);
 }
 
 }  // namespace
 
 Partition solve(const BitGraph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
-                const Poll& poll) {
-  return solve_any<BitLayers>(graph, left_weight, right_weight, poll);
+                const Poll& poll, Level most) {
+  return solve_any(BitLayers(graph, most), graph, left_weight, right_weight, poll);
 }
 
 Partition solve(const ListGraph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
                 const Poll& poll) {
-  return solve_any<ListLayers>(graph, left_weight, right_weight, poll);
+  return solve_any(ListLayers(graph), graph, left_weight, right_weight, poll);
 }
 
 }  // namespace lossfloor
