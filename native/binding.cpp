@@ -341,16 +341,16 @@ SolvedArrays as_tuple(const Partition& partition) {
                         copied(partition.b), edges, flow_high, flow_low, partition.n_flows, partition.n_searches));
 }
 
-template <class Graph>
+template <class Graph, class... Most>
 SolvedArrays solve_graph(const Graph& graph, const In1<std::int64_t>& left_weight, const In1<std::int64_t>& right_weight,
-                      const std::optional<std::function<void(std::size_t)>>& progress) {
+                      const std::optional<std::function<void(std::size_t)>>& progress, Most... most) {
   require(left_weight.shape(0) == graph.left, "left_weight must have a value for each left vertex");
   require(right_weight.shape(0) == graph.right, "right_weight must have a value for each right vertex");
   Partition partition;
   {
     const Poll poll = make_poll(progress);
     nb::gil_scoped_release release;
-    partition = solve(graph, left_weight.data(), right_weight.data(), poll);
+    partition = solve(graph, left_weight.data(), right_weight.data(), poll, most...);
   }
   return as_tuple(partition);
 }
@@ -420,11 +420,11 @@ NB_MODULE(_core, m) {
   m.def(
       "solve_bits",
       [](In2<std::uint64_t> bits, std::size_t right, In1<std::int64_t> left_weight, In1<std::int64_t> right_weight,
-         const Progress& progress) {
-        return solve_graph(bit_graph(bits, right), left_weight, right_weight, progress);
+         const Progress& progress, const std::string& level) {
+        return solve_graph(bit_graph(bits, right), left_weight, right_weight, progress, level_named(level));
       },
       nb::arg("bits").noconvert(), nb::arg("right"), nb::arg("left_weight").noconvert(),
-      nb::arg("right_weight").noconvert(), nb::arg("progress") = nb::none());
+      nb::arg("right_weight").noconvert(), nb::arg("progress") = nb::none(), nb::arg("level") = "avx512");
   m.def(
       "solve_lists",
       [](In1<std::int64_t> offsets, In1<std::int32_t> targets, std::size_t right, In1<std::int64_t> left_weight,
@@ -449,17 +449,24 @@ NB_MODULE(_core, m) {
       nb::arg("offsets").noconvert(), nb::arg("targets").noconvert(), nb::arg("right"));
   m.def(
       "pack_levels",
-      [](In2<std::uint8_t> levels, int level, int threads) {
-        require(level >= 0 && level <= 255, "level must be 0 to 255");
-        auto bits = new_matrix<std::uint64_t>(levels.shape(0), words_for(levels.shape(1)));
+      [](In2<std::uint8_t> levels, int first, int count, int threads) {
+        require(first >= 0 && count >= 0 && first + count <= 256, "levels must be 0 to 255");
+        const auto n_levels = static_cast<std::size_t>(count);
+        auto bits = new_matrix<std::uint64_t>(n_levels * levels.shape(0), words_for(levels.shape(1)));
         {
           nb::gil_scoped_release release;
-          pack_levels(levels.data(), levels.shape(0), levels.shape(1), static_cast<std::uint8_t>(level), threads,
-                      bits.data());
+          pack_levels(levels.data(), levels.shape(0), levels.shape(1), first, n_levels, threads, bits.data());
         }
         return bits;
       },
-      nb::arg("levels").noconvert(), nb::arg("level"), nb::arg("threads"));
+      nb::arg("levels").noconvert(), nb::arg("first"), nb::arg("count"), nb::arg("threads"));
+  m.def(
+      "count_bits",
+      [](In2<std::uint64_t> bits) {
+        nb::gil_scoped_release release;
+        return count_set_bits(bits.data(), bits.size());
+      },
+      nb::arg("bits").noconvert());
   m.def(
       "set_bits",
       [](In2<std::uint64_t> bits) {

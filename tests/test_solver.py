@@ -19,10 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proofs import assert_proved, partition_of
 
-from lossfloor import ConflictGraph, losses
+from lossfloor import ConflictGraph, _core, losses
 from lossfloor.solvers import Blocks, solve
 
 STORAGES = ["bits", "lists"]
+LEVELS = ["portable", "avx2", "avx512"]
 
 
 def solved(case: Case, storage: str = "bits") -> Blocks:
@@ -200,6 +201,30 @@ def test_the_same_input_gives_the_same_flow(storage: str) -> None:
     assert first.flow() == second.flow()
     order = [tuple(edge) for edge in first.flow_edges.tolist()]
     assert order == sorted(set(order))
+
+
+@pytest.mark.parametrize("n_right", [1, 65, 511, 512, 513, 1500])
+def test_the_flow_is_the_same_with_any_instructions(n_right: int) -> None:
+    rng = np.random.default_rng(n_right)
+    for density in (0.003, 0.02, 0.3):
+        conflicts = rng.random((400, n_right)) < density * rng.random((400, 1)) * rng.random(n_right)
+        bits = ConflictGraph.from_matrix(conflicts).as_bits().bits
+        weights = rng.integers(1, 9, 400), rng.integers(1, 9, n_right)
+        first, *others = (_core.solve_bits(bits, n_right, *weights, level=level) for level in LEVELS)
+        for other in others:
+            assert all(np.array_equal(part, same) for part, same in zip(first, other, strict=True))
+
+
+def test_a_graph_that_is_not_copied_is_solved_as_lists_are() -> None:
+    rng = np.random.default_rng(0)
+    n_left, words = 17_000, 128
+    bits = np.bitwise_and.reduce([rng.integers(0, 2**64, (n_left, words), dtype=np.uint64) for _ in range(6)])
+    bits[: n_left // 4, words // 8 :] = 0
+    graph = ConflictGraph.from_bits(bits, 64 * words)
+    weights = rng.integers(1, 4, n_left), rng.integers(1, 4, 64 * words)
+    blocks, expected = solve(graph, *weights), solve(graph.as_lists(), *weights)
+    assert len(blocks) > 1
+    assert partition_of(blocks) == partition_of(expected)
 
 
 # Degenerate and large input.

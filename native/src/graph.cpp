@@ -5,6 +5,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "lossfloor/bitsteps.hpp"
 #include "lossfloor/kernels.hpp"
 #include "lossfloor/parallel.hpp"
 
@@ -16,21 +17,10 @@ void for_each_bit(std::uint64_t word, std::size_t base, const Visit& visit) {
   for (; word != 0; word &= word - 1) visit(base + static_cast<std::size_t>(__builtin_ctzll(word)));
 }
 
-// Transposes a block of 64 x 64 bits in place: bit c of block[r] becomes bit r of block[c].
-void transpose_block(std::uint64_t block[64]) {
-  std::uint64_t mask = 0x00000000FFFFFFFFULL;
-  for (std::size_t step = 32; step != 0; step >>= 1, mask ^= mask << step) {
-    for (std::size_t k = 0; k < 64; k = ((k | step) + 1) & ~step) {
-      const std::uint64_t swapped = ((block[k] >> step) ^ block[k | step]) & mask;
-      block[k] ^= swapped << step;
-      block[k | step] ^= swapped;
-    }
-  }
-}
-
 // Calls visit(band, word, columns) for every 64 rows and 64 columns; columns[c] has bit r for row 64 * band + r.
 template <class Visit>
 void for_each_column_block(const BitGraph& graph, const Visit& visit) {
+  const auto transpose = bit_steps().transpose;
   std::uint64_t block[64];
   for (std::size_t begin = 0; begin < graph.left; begin += 64) {
     const std::size_t rows = std::min<std::size_t>(64, graph.left - begin);
@@ -38,7 +28,7 @@ void for_each_column_block(const BitGraph& graph, const Visit& visit) {
       std::uint64_t any = 0;
       for (std::size_t r = 0; r < rows; ++r) any |= block[r] = graph.row(begin + r)[word];
       std::fill(block + rows, block + 64, 0);
-      if (any != 0) transpose_block(block);
+      if (any != 0) transpose(block);
       visit(begin / 64, word, block);
     }
   }
@@ -47,6 +37,16 @@ void for_each_column_block(const BitGraph& graph, const Visit& visit) {
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
   return hash ^ (hash >> 29);
+}
+
+// A summand of the hash of some words: the one at this place, whose factor is odd. The shift lets the high bits of the
+// word reach more than the high bits of the sum.
+std::uint64_t summand(std::uint64_t word, std::uint64_t factor) { return (word ^ (word >> 32)) * factor; }
+
+std::vector<std::uint64_t> factors(std::size_t count) {
+  std::vector<std::uint64_t> result(count);
+  for (std::size_t i = 0; i < count; ++i) result[i] = mix(mix(1, i), i) | 1;
+  return result;
 }
 
 // first[i] = the first index with the hash of i.
@@ -60,11 +60,43 @@ std::vector<std::int32_t> first_with_hash(const std::vector<std::uint64_t>& hash
   return first;
 }
 
-bool has_repeat(const std::vector<std::int32_t>& first) {
-  for (std::size_t i = 0; i < first.size(); ++i) {
-    if (first[i] != static_cast<std::int32_t>(i)) return true;
+// Makes every vertex that does not have the conflicts of first[v] its own first.
+void check_columns(const BitGraph& graph, std::vector<std::int32_t>& first) {
+  std::vector<std::uint64_t> any(graph.words, 0);
+  for (std::size_t u = 0; u < graph.left; ++u) {
+    for (std::size_t w = 0; w < graph.words; ++w) any[w] |= graph.row(u)[w];
   }
-  return false;
+  const auto isolated = [&](std::size_t v) { return ((any[v / 64] >> (v % 64)) & 1) == 0; };
+  std::vector<std::size_t> open;
+  for (std::size_t v = 0; v < first.size(); ++v) {
+    const auto other = static_cast<std::size_t>(first[v]);
+    if (other == v) continue;
+    if (isolated(v) != isolated(other)) first[v] = static_cast<std::int32_t>(v);
+    if (!isolated(v)) open.push_back(v);
+  }
+  if (open.empty()) return;
+  std::vector<char> differs(first.size(), 0);
+  if (open.size() <= graph.words) {
+    for (std::size_t u = 0; u < graph.left; ++u) {
+      const std::uint64_t* row = graph.row(u);
+      for (const std::size_t v : open) {
+        const auto other = static_cast<std::size_t>(first[v]);
+        differs[v] |= static_cast<char>(((row[v / 64] >> (v % 64)) ^ (row[other / 64] >> (other % 64))) & 1);
+      }
+    }
+  } else {
+    std::vector<std::uint64_t> band(graph.words * 64, 0);
+    for_each_column_block(graph, [&](std::size_t, std::size_t word, const std::uint64_t* columns) {
+      std::copy(columns, columns + 64, band.begin() + static_cast<std::ptrdiff_t>(word * 64));
+      if (word + 1 < graph.words) return;
+      for (const std::size_t v : open) {
+        differs[v] |= static_cast<char>(band[v] != band[static_cast<std::size_t>(first[v])]);
+      }
+    });
+  }
+  for (const std::size_t v : open) {
+    if (differs[v]) first[v] = static_cast<std::int32_t>(v);
+  }
 }
 
 class UnionFind {
@@ -210,9 +242,11 @@ Components components(const ListGraph& graph) {
 
 Twins twins(const BitGraph& graph) {
   Twins result;
-  std::vector<std::uint64_t> hashes(graph.left, 1);
+  std::vector<std::uint64_t> hashes(graph.left, 0);
+  std::vector<std::uint64_t> factor = factors(graph.words);
   for (std::size_t u = 0; u < graph.left; ++u) {
-    for (std::size_t w = 0; w < graph.words; ++w) hashes[u] = mix(hashes[u], graph.row(u)[w]);
+    const std::uint64_t* row = graph.row(u);
+    for (std::size_t w = 0; w < graph.words; ++w) hashes[u] += summand(row[w], factor[w]);
   }
   result.left = first_with_hash(hashes);
   for (std::size_t u = 0; u < graph.left; ++u) {
@@ -222,26 +256,14 @@ Twins twins(const BitGraph& graph) {
       result.left[u] = static_cast<std::int32_t>(u);
     }
   }
-  hashes.assign(graph.right, 1);
-  for_each_column_block(graph, [&](std::size_t, std::size_t word, const std::uint64_t* columns) {
+  hashes.assign(graph.right, 0);
+  factor = factors((graph.left + 63) / 64);
+  for_each_column_block(graph, [&](std::size_t band, std::size_t word, const std::uint64_t* columns) {
     const std::size_t used = std::min<std::size_t>(64, graph.right - word * 64);
-    for (std::size_t c = 0; c < used; ++c) hashes[word * 64 + c] = mix(hashes[word * 64 + c], columns[c]);
+    for (std::size_t c = 0; c < used; ++c) hashes[word * 64 + c] += summand(columns[c], factor[band]);
   });
   result.right = first_with_hash(hashes);
-  if (has_repeat(result.right)) {  // a hash is no proof: compare the columns themselves
-    std::vector<std::uint64_t> band(graph.words * 64, 0);
-    std::vector<char> differs(graph.right, 0);
-    for_each_column_block(graph, [&](std::size_t, std::size_t word, const std::uint64_t* columns) {
-      std::copy(columns, columns + 64, band.begin() + static_cast<std::ptrdiff_t>(word * 64));
-      if (word + 1 < graph.words) return;
-      for (std::size_t v = 0; v < graph.right; ++v) {
-        differs[v] |= static_cast<char>(band[v] != band[static_cast<std::size_t>(result.right[v])]);
-      }
-    });
-    for (std::size_t v = 0; v < graph.right; ++v) {
-      if (differs[v]) result.right[v] = static_cast<std::int32_t>(v);
-    }
-  }
+  check_columns(graph, result.right);  // a hash is no proof
   return result;
 }
 
@@ -251,23 +273,30 @@ Twins twins(const ListGraph& graph) {
           equal_lists(reversed.offsets.data(), reversed.targets.data(), graph.right)};
 }
 
-void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, std::uint8_t level, int threads,
-                 std::uint64_t* bits) {
-  const Kernels& kernel = kernels();
+void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, int first, std::size_t count,
+                 int threads, std::uint64_t* bits) {
+  const auto at_most = bit_steps().at_most;
   const std::size_t words = (columns + kStrip - 1) / kStrip;
+  const std::size_t whole = columns / kStrip;
   constexpr std::size_t rows_at_once = 64;
   in_parallel((rows + rows_at_once - 1) / rows_at_once, threads, [&](std::size_t, std::size_t block) {
     for (std::size_t u = block * rows_at_once; u < std::min(rows, (block + 1) * rows_at_once); ++u) {
       const std::uint8_t* row = levels + u * columns;
-      const std::size_t whole = columns / kStrip;
-      for (std::size_t w = 0; w < whole; ++w) bits[u * words + w] = kernel.at_most_u8(row + w * kStrip, level);
-      if (whole < words) {
+      at_most(row, whole, first, count, bits + u * words, rows * words);
+      if (whole == words) continue;
+      for (std::size_t k = 0; k < count; ++k) {
         std::uint64_t word = 0;
-        for (std::size_t c = whole * kStrip; c < columns; ++c) word |= std::uint64_t{row[c] <= level} << (c % kStrip);
-        bits[u * words + whole] = word;
+        for (std::size_t c = whole * kStrip; c < columns; ++c) {
+          word |= std::uint64_t{row[c] <= first + static_cast<int>(k)} << (c % kStrip);
+        }
+        bits[(k * rows + u) * words + whole] = word;
       }
     }
   });
+}
+
+std::int64_t count_set_bits(const std::uint64_t* bits, std::size_t words) {
+  return kernels().count_bits(bits, words);
 }
 
 void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words,

@@ -4,11 +4,14 @@
 #include <numeric>
 #include <utility>
 
+#include "lossfloor/bitsteps.hpp"
+
 namespace lossfloor {
 namespace {
 
 using Vertices = std::vector<std::int32_t>;
 constexpr std::int32_t kNone = -1;
+constexpr std::int32_t kFar = 1 << 30;  // the height of what has no way to room
 
 std::size_t at(std::int32_t vertex) { return static_cast<std::size_t>(vertex); }
 
@@ -21,114 +24,175 @@ std::size_t at(std::int32_t vertex) { return static_cast<std::size_t>(vertex); }
 //   rewind(u)                  let next(u, ..) begin again
 //   next(u, layer)             a right neighbour of u that is alive in `layer`, or kNone; the same until it is removed
 //   remove(v, layer)           v is alive in `layer` no more
+//   flatten()                  every right vertex of the block gets height kFar
+//   lift(v, from, to)          gives v, of height `from`, the height `to`
+//   clear_above(height)        every right vertex above `height` gets height kFar
+//   lowest(u, height, v)       the smallest height from `height` on of a right neighbour of u, and such a one in v; kFar
+//                              if there is none
 //   work                       a count of the words or entries read, for polling
 
 class BitLayers {
  public:
   std::size_t work = 0;
 
-  explicit BitLayers(const BitGraph& graph) : graph_(graph), place_(graph.words, 0), cursor_(graph.left, 0) {}
+  BitLayers(const BitGraph& graph, Level most)
+      : graph_(graph), steps_(bit_steps(most)), row_(graph.left, nullptr), place_(graph.right, 0), cursor_(graph.left, 0) {}
 
-  void enter(const Vertices&, const Vertices& right, std::int32_t) {
-    words_.clear();
-    all_.clear();
+  // Copies the rows of the block with nothing but its own columns, so that searches read neighbouring words only. Of a
+  // large graph that is done when it has shrunk to a half, as memory matters there.
+  void enter(const Vertices& left, const Vertices& right, std::int32_t) {
+    pieces_.clear();
     for (const std::int32_t v : right) {
       const auto word = static_cast<std::uint32_t>(v) / 64;
-      if (words_.empty() || words_.back() != word) {
-        place_[word] = static_cast<std::uint32_t>(words_.size());
-        words_.push_back(word);
-        all_.push_back(0);
+      if (pieces_.empty() || pieces_.back().word != word) pieces_.push_back({word, 0, 0});
+      pieces_.back().mask |= std::uint64_t{1} << (v % 64);
+    }
+    std::size_t width = 0;
+    for (Piece& piece : pieces_) {
+      const int bits = __builtin_popcountll(piece.mask);
+      piece.width = bits > steps_.most_packed ? 64 : static_cast<std::uint32_t>(bits);
+      width += piece.width;
+    }
+    words_ = (width + 63) / 64;
+    if (left.size() * words_ > std::max(kAlwaysPacked, graph_.left * graph_.words / 2)) {
+      words_ = graph_.words;
+      for (const std::int32_t u : left) row_[at(u)] = graph_.row(at(u));
+      for (const std::int32_t v : right) place_[at(v)] = v;
+    } else {
+      packed_.assign(left.size() * words_, 0);
+      std::uint64_t* row = packed_.data();
+      for (const std::int32_t u : left) {
+        steps_.pack(graph_.row(at(u)), pieces_.data(), pieces_.size(), row);
+        row_[at(u)] = row;
+        row += words_;
       }
-      all_.back() |= std::uint64_t{1} << (v % 64);
+      work += left.size() * pieces_.size();
+      std::int32_t begin = 0;
+      std::size_t next = 0;
+      for (const Piece& piece : pieces_) {
+        for (std::int32_t k = 0; next < right.size() && static_cast<std::uint32_t>(right[next]) / 64 == piece.word;
+             ++k, ++next) {
+          place_[at(right[next])] = begin + (piece.width == 64 ? right[next] % 64 : k);
+        }
+        begin += static_cast<std::int32_t>(piece.width);
+      }
+    }
+    vertex_.resize(std::max(vertex_.size(), words_ * 64));
+    found_.resize(vertex_.size());
+    all_.assign(words_, 0);
+    for (const std::int32_t v : right) {
+      const std::int32_t place = place_[at(v)];
+      vertex_[at(place)] = v;
+      all_[at(place / 64)] |= std::uint64_t{1} << (place % 64);
     }
   }
 
   void restart() {
     unvisited_ = all_;
-    open_.resize(words_.size());
+    open_.resize((words_ + kChunk - 1) / kChunk);
     std::iota(open_.begin(), open_.end(), 0u);
+    n_open_ = open_.size();
     layers_.clear();
     sealed_.clear();
-    sealed_begin_.clear();
+    sealed_begin_.assign(1, 0);
   }
 
   template <class Found>
   void visit(std::int32_t u, std::size_t layer, const Found& found) {
-    const std::size_t count = words_.size();
-    if (layers_.size() < (layer + 1) * count) layers_.resize((layer + 1) * count, 0);
-    std::uint64_t* alive = layers_.data() + layer * count;
-    const std::uint64_t* row = graph_.row(at(u));
-    work += open_.size() + 1;
-    for (std::size_t k = 0; k < open_.size();) {
-      const std::uint32_t i = open_[k];
-      std::uint64_t fresh = row[words_[i]] & unvisited_[i];
-      if (fresh == 0) {
-        ++k;
-        continue;
-      }
-      unvisited_[i] &= ~fresh;
-      alive[i] |= fresh;
-      for (; fresh != 0; fresh &= fresh - 1) {
-        found(static_cast<std::int32_t>(words_[i] * 64 + static_cast<std::uint32_t>(__builtin_ctzll(fresh))));
-      }
-      if (unvisited_[i] != 0) {
-        ++k;
-      } else {  // nothing is left to find in this word: later visits pass it over
-        open_[k] = open_.back();
-        open_.pop_back();
-      }
-    }
+    if (layers_.size() < (layer + 1) * words_) layers_.resize((layer + 1) * words_, 0);
+    work += n_open_ * kChunk + 1;
+    const std::size_t count = steps_.visit(row_[at(u)], words_, unvisited_.data(), layers_.data() + layer * words_,
+                                           open_.data(), &n_open_, found_.data());
+    for (std::size_t i = 0; i < count; ++i) found(vertex_[at(found_[i])]);
   }
 
   void seal(std::size_t layer) {
-    const std::size_t count = words_.size();
-    if (layers_.size() < (layer + 1) * count) layers_.resize((layer + 1) * count, 0);
-    if (sealed_begin_.empty()) sealed_begin_.push_back(0);
-    for (std::size_t i = 0; i < count; ++i) {
-      if (layers_[layer * count + i] != 0) sealed_.push_back(static_cast<std::uint32_t>(i));
+    if (layers_.size() < (layer + 1) * words_) layers_.resize((layer + 1) * words_, 0);
+    const std::uint64_t* alive = layers_.data() + layer * words_;
+    for (std::size_t begin = 0; begin < words_; begin += kChunk) {
+      const std::uint64_t* end = alive + std::min(begin + kChunk, words_);
+      if (std::any_of(alive + begin, end, [](std::uint64_t word) { return word != 0; })) {
+        sealed_.push_back(static_cast<std::uint32_t>(begin / kChunk));
+      }
     }
     sealed_begin_.push_back(sealed_.size());
   }
 
-  bool unvisited(std::int32_t v) const { return (unvisited_[place(v)] >> (v % 64)) & 1; }
+  bool unvisited(std::int32_t v) const {
+    const std::int32_t place = place_[at(v)];
+    return (unvisited_[at(place / 64)] >> (place % 64)) & 1;
+  }
 
   void rewind(std::int32_t u) { cursor_[at(u)] = 0; }
 
   std::int32_t next(std::int32_t u, std::size_t layer) {
-    const std::uint64_t* alive = layers_.data() + layer * words_.size();
-    const std::uint64_t* row = graph_.row(at(u));
-    const std::uint32_t* places = sealed_.data() + sealed_begin_[layer];
-    const auto count = static_cast<std::uint32_t>(sealed_begin_[layer + 1] - sealed_begin_[layer]);
-    std::uint32_t& k = cursor_[at(u)];
-    const std::uint32_t begin = k;
-    for (; k < count; ++k) {
-      const std::uint32_t i = places[k];
-      const std::uint64_t hit = row[words_[i]] & alive[i];
-      if (hit != 0) {
-        work += k - begin + 1;
-        return static_cast<std::int32_t>(words_[i] * 64 + static_cast<std::uint32_t>(__builtin_ctzll(hit)));
-      }
-    }
-    work += count - begin + 1;
-    return kNone;
+    const std::uint32_t* chunks = sealed_.data() + sealed_begin_[layer];
+    const std::size_t count = sealed_begin_[layer + 1] - sealed_begin_[layer];
+    std::int32_t place = kNone;
+    const std::size_t k =
+        steps_.meet(row_[at(u)], words_, layers_.data() + layer * words_, chunks, cursor_[at(u)], count, &place);
+    work += (k - cursor_[at(u)]) * kChunk + 1;
+    cursor_[at(u)] = static_cast<std::uint32_t>(k);
+    return place == kNone ? kNone : vertex_[at(place)];
   }
 
   void remove(std::int32_t v, std::size_t layer) {
-    layers_[layer * words_.size() + place(v)] &= ~(std::uint64_t{1} << (v % 64));
+    const std::int32_t place = place_[at(v)];
+    layers_[layer * words_ + at(place / 64)] &= ~(std::uint64_t{1} << (place % 64));
+  }
+
+  void flatten() {
+    heights_.clear();
+    every_.resize((words_ + kChunk - 1) / kChunk);
+    std::iota(every_.begin(), every_.end(), 0u);
+  }
+
+  void lift(std::int32_t v, std::int32_t from, std::int32_t to) {
+    const std::int32_t place = place_[at(v)];
+    const std::uint64_t bit = std::uint64_t{1} << (place % 64);
+    const std::size_t word = at(place / 64);
+    if (from != kFar) heights_[at(from) * words_ + word] &= ~bit;
+    if (to == kFar) return;
+    if (heights_.size() < (at(to) + 1) * words_) heights_.resize((at(to) + 1) * words_, 0);
+    heights_[at(to) * words_ + word] |= bit;
+  }
+
+  void clear_above(std::int32_t height) {
+    heights_.resize(std::min(heights_.size(), (at(height) + 1) * words_));
+  }
+
+  std::int32_t lowest(std::int32_t u, std::int32_t height, std::int32_t& v) {
+    for (std::size_t begin = at(height) * words_; begin < heights_.size(); begin += words_, ++height) {
+      std::int32_t place = kNone;
+      work += words_;
+      steps_.meet(row_[at(u)], words_, heights_.data() + begin, every_.data(), 0, every_.size(), &place);
+      if (place == kNone) continue;
+      v = vertex_[at(place)];
+      return height;
+    }
+    return kFar;
   }
 
  private:
-  std::size_t place(std::int32_t v) const { return place_[static_cast<std::uint32_t>(v) / 64]; }
-
+  static constexpr std::size_t kAlwaysPacked = std::size_t{1} << 21;  // words
   const BitGraph& graph_;
-  std::vector<std::uint32_t> words_;      // the words of a row that hold right vertices of the block
-  std::vector<std::uint32_t> place_;      // where each such word stands in words_
-  std::vector<std::uint64_t> all_;        // the right vertices of the block in those words
+  const BitSteps& steps_;
+  std::vector<Piece> pieces_;
+  std::vector<std::uint64_t> packed_;      // the rows of the block, unless they are those of the graph
+  std::size_t words_ = 0;                  // of a row
+  std::vector<const std::uint64_t*> row_;  // of each left vertex of the block
+  Vertices place_;                         // the bit of each right vertex of the block in its rows
+  Vertices vertex_;                        // the vertex of each such bit
+  std::vector<std::uint64_t> all_;         // the bits of the block
   std::vector<std::uint64_t> unvisited_;
-  std::vector<std::uint32_t> open_;       // places of the words with unvisited vertices
-  std::vector<std::uint64_t> layers_;     // [layer][place]: alive vertices
-  std::vector<std::uint32_t> sealed_;     // for each layer the places where it had vertices
+  std::vector<std::uint32_t> open_;        // the first n_open_ are the chunks with unvisited bits
+  std::size_t n_open_ = 0;
+  Vertices found_;
+  std::vector<std::uint64_t> layers_;      // [layer][word]: alive bits
+  std::vector<std::uint32_t> sealed_;      // for each layer the chunks where it had bits
   std::vector<std::size_t> sealed_begin_;
+  std::vector<std::uint64_t> heights_;     // [height][word]: bits of the vertices of that height
+  std::vector<std::uint32_t> every_;       // all chunks
   std::vector<std::uint32_t> cursor_;
 };
 
@@ -139,7 +203,7 @@ class ListLayers {
   explicit ListLayers(const ListGraph& graph)
       : offsets_(graph.offsets), targets_(graph.targets, graph.targets + graph.offsets[graph.left]),
         end_(graph.offsets + 1, graph.offsets + 1 + graph.left), cursor_(graph.left, 0), block_(graph.right, kNone),
-        layer_(graph.right, kNone) {}
+        layer_(graph.right, kNone), height_(graph.right, kFar) {}
 
   // Conflicts with other blocks never come back: they are dropped from the lists here.
   void enter(const Vertices& left, const Vertices& right, std::int32_t id) {
@@ -188,6 +252,41 @@ class ListLayers {
 
   void remove(std::int32_t v, std::size_t) { layer_[at(v)] = kRemoved; }
 
+  void flatten() {
+    for (const std::int32_t v : *right_) height_[at(v)] = kFar;
+    for (Vertices& some : lifted_) some.clear();
+  }
+
+  void lift(std::int32_t v, std::int32_t, std::int32_t to) {
+    height_[at(v)] = to;
+    if (to == kFar) return;
+    if (lifted_.size() <= at(to)) lifted_.resize(at(to) + 1);
+    lifted_[at(to)].push_back(v);
+  }
+
+  void clear_above(std::int32_t height) {
+    for (std::size_t above = at(height) + 1; above < lifted_.size(); ++above) {
+      work += lifted_[above].size();
+      for (const std::int32_t v : lifted_[above]) {
+        if (height_[at(v)] == static_cast<std::int32_t>(above)) height_[at(v)] = kFar;
+      }
+      lifted_[above].clear();
+    }
+  }
+
+  std::int32_t lowest(std::int32_t u, std::int32_t height, std::int32_t& v) {
+    std::int32_t least = kFar;
+    for (std::int64_t e = offsets_[u]; e < end_[at(u)]; ++e) {
+      ++work;
+      const std::int32_t target = targets_[static_cast<std::size_t>(e)];
+      if (height_[at(target)] >= least) continue;
+      least = height_[at(target)];
+      v = target;
+      if (least == height) break;
+    }
+    return least;
+  }
+
  private:
   static constexpr std::int32_t kUnvisited = -1;
   static constexpr std::int32_t kRemoved = -2;
@@ -197,6 +296,8 @@ class ListLayers {
   std::vector<std::int64_t> cursor_;
   std::vector<std::int32_t> block_;
   std::vector<std::int32_t> layer_;
+  std::vector<std::int32_t> height_;
+  std::vector<Vertices> lifted_;  // those that were given each height, some of which have another one by now
   const Vertices* right_ = nullptr;
 };
 
@@ -220,11 +321,12 @@ template <class Layers, class Flow>
 class Solver {
  public:
   template <class Graph>
-  Solver(const Graph& graph, std::vector<std::int64_t> left_weight, std::vector<std::int64_t> right_weight,
-         const Poll& poll)
-      : layers_(graph), left_weight_(std::move(left_weight)), right_weight_(std::move(right_weight)), poll_(poll),
+  Solver(Layers layers, const Graph& graph, std::vector<std::int64_t> left_weight,
+         std::vector<std::int64_t> right_weight, const Poll& poll)
+      : layers_(std::move(layers)), left_weight_(std::move(left_weight)), right_weight_(std::move(right_weight)), poll_(poll),
         remaining_(graph.left, 0), room_(graph.right, 0), left_layer_(graph.left, kNone), entries_(graph.right),
-        cursor_(graph.right, 0), compacted_(graph.right, 8) {}
+        cursor_(graph.right, 0), compacted_(graph.right, 8), left_height_(graph.left, 0), right_height_(graph.right, 0),
+        flow_end_(graph.left, 0) {}
 
   std::vector<Block> settled;
   std::int64_t n_flows = 0;
@@ -265,6 +367,9 @@ class Solver {
     Flow amount;
   };
 
+  static constexpr int kMostRounds = 16;
+  static constexpr std::int32_t kMostHeight = 256;
+
   void settle(Block block) {
     n_settled_ += block.left.size() + block.right.size();
     settled.push_back(std::move(block));
@@ -283,6 +388,7 @@ class Solver {
     for (const std::int32_t u : block.left) remaining_[at(u)] = Flow{left_weight_[at(u)]} * b;
     for (const std::int32_t v : block.right) room_[at(v)] = Flow{right_weight_[at(v)]} * a;
     if (block.old_a != 0) reuse(block, a, b);
+    push_down(block);
     while (search(block)) {
       for (const std::int32_t u : sources_) {
         push_from(u);
@@ -326,6 +432,160 @@ class Solver {
       const Flow whole = amount / unit;
       return whole * scale + amount % unit * scale / unit;
     }
+  }
+
+  // Push-relabel. A right vertex with room has height 0, a left one the height of its lowest neighbour, and a full right
+  // one that of the lowest left vertex whose flow it could give back, plus one; heights may be too low, never too high.
+  // Supply goes to the lowest neighbour, which gives back as much of other flow where it is full. So this is a flow all
+  // the time, and may stop anywhere: `search` finds what is left to do.
+  void push_down(const Block& block) {
+    active_.clear();
+    for (const std::int32_t u : block.left) {
+      if (remaining_[at(u)] > 0) active_.push_back(u);
+    }
+    level_out(block);
+    std::size_t kept = 0;
+    for (const std::int32_t u : active_) {
+      fill_room(u);
+      if (remaining_[at(u)] > 0) active_[kept++] = u;
+    }
+    active_.resize(kept);
+    for (int round = 0; round < kMostRounds && !active_.empty(); ++round) {
+      measure(block);
+      const std::size_t enough = block.left.size() + block.right.size();
+      n_lifts_ = 0;
+      std::size_t next = 0;
+      for (; next < active_.size() && n_lifts_ < enough; ++next) {
+        discharge(active_[next]);
+        look_up();
+      }
+      active_.erase(active_.begin(), active_.begin() + static_cast<std::ptrdiff_t>(next));
+    }
+  }
+
+  // Height 0 for what has room, none for all others.
+  void level_out(const Block& block) {
+    layers_.flatten();
+    population_.assign(1, 0);
+    for (const std::int32_t v : block.right) {
+      right_height_[at(v)] = kFar;
+      if (room_[at(v)] > 0) lift(v, 0);
+    }
+  }
+
+  // Makes all heights as large as they can be.
+  void measure(const Block& block) {
+    level_out(block);
+    for (const std::int32_t u : block.left) flow_end_[at(u)] = 0;
+    for (const std::int32_t v : block.right) {
+      for (const Entry& entry : entries_[at(v)]) ++flow_end_[at(entry.left)];
+    }
+    std::size_t total = 0;
+    for (const std::int32_t u : block.left) {
+      total += flow_end_[at(u)];
+      flow_end_[at(u)] = total - flow_end_[at(u)];
+    }
+    flow_.resize(total);
+    for (const std::int32_t v : block.right) {
+      for (const Entry& entry : entries_[at(v)]) flow_[flow_end_[at(entry.left)]++] = v;
+    }
+    layers_.work += total;
+    // The flow of the k-th left vertex of the block ends where that of the next begins.
+    frontier_.resize(block.left.size());
+    std::iota(frontier_.begin(), frontier_.end(), 0);
+    for (const std::int32_t u : block.left) left_height_[at(u)] = kFar;
+    for (std::int32_t height = 0; height < kMostHeight && population_.size() > at(height); ++height) {
+      found_.clear();
+      std::size_t kept = 0;
+      for (const std::int32_t k : frontier_) {
+        const std::int32_t u = block.left[at(k)];
+        std::int32_t v = kNone;
+        if (layers_.lowest(u, height, v) == kFar) {
+          frontier_[kept++] = k;
+          continue;
+        }
+        left_height_[at(u)] = height;
+        const std::size_t begin = k == 0 ? 0 : flow_end_[at(block.left[at(k - 1)])];
+        found_.insert(found_.end(), flow_.begin() + static_cast<std::ptrdiff_t>(begin),
+                      flow_.begin() + static_cast<std::ptrdiff_t>(flow_end_[at(u)]));
+      }
+      frontier_.resize(kept);
+      for (const std::int32_t v : found_) {
+        if (right_height_[at(v)] == kFar) lift(v, height + 1);
+      }
+      look_up();
+    }
+  }
+
+  void lift(std::int32_t v, std::int32_t to) {
+    const std::int32_t from = right_height_[at(v)];
+    if (from != kFar && --population_[at(from)] == 0) {  // no way from above leads past an empty height
+      layers_.clear_above(from);
+      population_.resize(at(from) + 1);
+      to = kFar;
+    }
+    layers_.lift(v, from, to);
+    right_height_[at(v)] = to;
+    if (to == kFar) return;
+    if (population_.size() <= at(to)) population_.resize(at(to) + 1, 0);
+    ++population_[at(to)];
+  }
+
+  void fill_room(std::int32_t u) {
+    std::int32_t v = kNone;
+    while (remaining_[at(u)] > 0 && layers_.lowest(u, 0, v) == 0) {
+      const Flow amount = std::min(remaining_[at(u)], room_[at(v)]);
+      remaining_[at(u)] -= amount;
+      room_[at(v)] -= amount;
+      put(u, v, amount);
+      if (room_[at(v)] == 0) lift(v, 1);
+    }
+  }
+
+  void discharge(std::int32_t u) {
+    std::int32_t& height = left_height_[at(u)];
+    while (remaining_[at(u)] > 0) {
+      if (height == 0) fill_room(u);
+      if (remaining_[at(u)] == 0 || height == kFar) return;
+      std::int32_t v = kNone;
+      height = layers_.lowest(u, height, v);
+      if (height == 0 || height == kFar) continue;
+      auto& list = entries_[at(v)];
+      std::size_t giver = list.size();
+      std::int32_t least = kFar;
+      layers_.work += list.size();
+      for (std::size_t i = 0; i < list.size(); ++i) {
+        if (left_height_[at(list[i].left)] < least) {
+          least = left_height_[at(list[i].left)];
+          giver = i;
+        }
+      }
+      if (least >= height) {
+        ++n_lifts_;
+        lift(v, least >= kMostHeight ? kFar : least + 1);
+        continue;
+      }
+      const std::int32_t other = list[giver].left;
+      const Flow amount = std::min(remaining_[at(u)], list[giver].amount);
+      if (remaining_[at(other)] == 0) active_.push_back(other);
+      remaining_[at(other)] += amount;
+      remaining_[at(u)] -= amount;
+      list[giver].amount -= amount;
+      if (list[giver].amount == 0) {
+        list[giver] = list.back();
+        list.pop_back();
+      }
+      put(u, v, amount);
+    }
+  }
+
+  void put(std::int32_t u, std::int32_t v, Flow amount) {
+    for (Entry& entry : entries_[at(v)]) {
+      if (entry.left != u) continue;
+      entry.amount += amount;
+      return;
+    }
+    entries_[at(v)].push_back({u, amount});
   }
 
   // Breadth-first search from all left vertices with supply to the nearest right vertices with room. True if any.
@@ -494,6 +754,12 @@ class Solver {
   std::vector<std::size_t> cursor_;        // next entry of a right vertex to look at
   std::vector<std::size_t> compacted_;     // length at which its list is compacted
   Vertices sources_, frontier_, found_, path_left_, path_right_;
+  Vertices left_height_, right_height_;
+  std::vector<std::size_t> population_;    // right vertices of each height
+  Vertices active_;                        // left vertices with supply that may have a way to room
+  std::size_t n_lifts_ = 0;
+  Vertices flow_;                          // right vertices to which flow goes, by left vertex
+  std::vector<std::size_t> flow_end_;
   std::size_t last_layer_ = 0;
   std::size_t n_settled_ = 0;
   std::size_t next_poll_ = 0;
@@ -547,30 +813,46 @@ Reduced reduce(const Graph& graph, const Twins& twin, const std::int64_t* left_w
   return reduced;
 }
 
+// Orders flow by its left or right vertices, and keeps the order of those of one vertex.
+void order_by(std::vector<FlowEdge>& flow, std::int32_t FlowEdge::*side, std::size_t count) {
+  std::vector<std::size_t> next(count + 1, 0);
+  for (const FlowEdge& edge : flow) ++next[at(edge.*side) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<FlowEdge> ordered(flow.size());
+  for (const FlowEdge& edge : flow) ordered[next[at(edge.*side)]++] = edge;
+  flow = std::move(ordered);
+}
+
 // Shares the flow of a representative among its twins: each takes what its weight asks for, in order.
 void share_among_twins(std::vector<FlowEdge>& flow, const std::vector<std::int32_t>& twin,
                        const std::vector<Wide>& needs, std::int32_t FlowEdge::*side) {
-  std::vector<std::int32_t> members(twin.size());
-  std::iota(members.begin(), members.end(), 0);
-  std::stable_sort(members.begin(), members.end(),
-                   [&](std::int32_t x, std::int32_t y) { return twin[at(x)] < twin[at(y)]; });
-  std::stable_sort(flow.begin(), flow.end(),
-                   [&](const FlowEdge& x, const FlowEdge& y) { return x.*side < y.*side; });
+  // The twins of each vertex: chains of indices, ascending.
+  std::vector<std::int32_t> following(twin.size(), kNone);
+  std::vector<std::int32_t> last(twin.size(), kNone);
+  for (std::size_t i = 0; i < twin.size(); ++i) {
+    std::int32_t& end = last[at(twin[i])];
+    if (end != kNone) following[at(end)] = static_cast<std::int32_t>(i);
+    end = static_cast<std::int32_t>(i);
+  }
+  order_by(flow, side, twin.size());
   std::vector<FlowEdge> shared;
   shared.reserve(flow.size() + twin.size());
-  std::size_t member = 0;
+  std::int32_t member = kNone;
+  std::int32_t representative = kNone;
   Wide taken = 0;
   for (FlowEdge edge : flow) {
-    const std::int32_t representative = edge.*side;
+    if (edge.*side != representative) {
+      representative = member = edge.*side;
+      taken = 0;
+    }
     while (edge.amount > 0) {
-      while (twin[at(members[member])] != representative || taken == needs[at(members[member])]) {
-        ++member;
+      while (taken == needs[at(member)]) {
+        member = following[at(member)];
         taken = 0;
       }
-      const std::int32_t v = members[member];
-      const Wide amount = std::min(edge.amount, needs[at(v)] - taken);
+      const Wide amount = std::min(edge.amount, needs[at(member)] - taken);
       FlowEdge piece = edge;
-      piece.*side = v;
+      piece.*side = member;
       piece.amount = amount;
       shared.push_back(piece);
       taken += amount;
@@ -583,11 +865,12 @@ void share_among_twins(std::vector<FlowEdge>& flow, const std::vector<std::int32
 bool smaller_posterior(const Block& x, const Block& y) { return Wide{x.a} * y.b < Wide{y.a} * x.b; }
 
 template <class Layers, class Flow, class Graph>
-Partition solve_with(const Graph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
+Partition solve_with(Layers layers, const Graph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
                      const Poll& poll) {
   const Twins twin = twins(graph);
   Reduced reduced = reduce(graph, twin, left_weight, right_weight);
-  Solver<Layers, Flow> solver(graph, std::move(reduced.left_weight), std::move(reduced.right_weight), poll);
+  Solver<Layers, Flow> solver(std::move(layers), graph, std::move(reduced.left_weight),
+                              std::move(reduced.right_weight), poll);
   solver.run(std::move(reduced.blocks));
 
   Partition result;
@@ -622,9 +905,8 @@ Partition solve_with(const Graph& graph, const std::int64_t* left_weight, const 
   solver.for_each_flow([&](std::int32_t u, std::int32_t v, Wide amount) { result.flow.push_back({u, v, amount}); });
   share_among_twins(result.flow, twin.left, supply, &FlowEdge::left);
   share_among_twins(result.flow, twin.right, capacity, &FlowEdge::right);
-  std::sort(result.flow.begin(), result.flow.end(), [](const FlowEdge& x, const FlowEdge& y) {
-    return x.left != y.left ? x.left < y.left : x.right < y.right;
-  });
+  order_by(result.flow, &FlowEdge::right, graph.right);
+  order_by(result.flow, &FlowEdge::left, graph.left);
   std::size_t kept = 0;
   for (const FlowEdge& edge : result.flow) {
     if (kept > 0 && result.flow[kept - 1].left == edge.left && result.flow[kept - 1].right == edge.right) {
@@ -638,8 +920,8 @@ Partition solve_with(const Graph& graph, const std::int64_t* left_weight, const 
 }
 
 template <class Layers, class Graph>
-Partition solve_any(const Graph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
-                    const Poll& poll) {
+Partition solve_any(Layers layers, const Graph& graph, const std::int64_t* left_weight,
+                    const std::int64_t* right_weight, const Poll& poll) {
   const std::int64_t left_total = total_of(left_weight, graph.left);
   const std::int64_t right_total = total_of(right_weight, graph.right);
   const Wide limit = Wide{1} << 62;
@@ -647,21 +929,21 @@ Partition solve_any(const Graph& graph, const std::int64_t* left_weight, const s
     throw std::invalid_argument("the sum of all weights must be below 2^62");
   }
   if (Wide{left_total} * right_total < limit) {
-    return solve_with<Layers, std::int64_t>(graph, left_weight, right_weight, poll);
+    return solve_with<Layers, std::int64_t>(std::move(layers), graph, left_weight, right_weight, poll);
   }
-  return solve_with<Layers, Wide>(graph, left_weight, right_weight, poll);
+  return solve_with<Layers, Wide>(std::move(layers), graph, left_weight, right_weight, poll);
 }
 
 }  // namespace
 
 Partition solve(const BitGraph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
-                const Poll& poll) {
-  return solve_any<BitLayers>(graph, left_weight, right_weight, poll);
+                const Poll& poll, Level most) {
+  return solve_any(BitLayers(graph, most), graph, left_weight, right_weight, poll);
 }
 
 Partition solve(const ListGraph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
                 const Poll& poll) {
-  return solve_any<ListLayers>(graph, left_weight, right_weight, poll);
+  return solve_any(ListLayers(graph), graph, left_weight, right_weight, poll);
 }
 
 }  // namespace lossfloor

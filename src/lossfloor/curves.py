@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _MOST_PAIRS_AT_ONCE = 1 << 31
 #: Budgets of one pass, as a level is a byte.
 _MOST_LEVELS = 255
+#: Graphs made in one pass over the levels of all pairs: as bits they take together as much memory as the levels.
+_GRAPHS_AT_ONCE = 8
 #: Pairs in a bracket below which their distances are sorted exactly.
 _FEW_PAIRS = 4096
 
@@ -405,7 +407,7 @@ def _floors(
         if n * m <= _MOST_PAIRS_AT_ONCE:
             levels = _levels(sweep, thresholds[part], progress)
             nearest = _nearest_by_level(sweep, levels, len(thresholds[part])) if nearest is None else nearest
-            graphs = (_graph_of_level(levels, level) for level in range(len(thresholds[part])))
+            graphs = _graphs_of_levels(levels, len(thresholds[part]))
         else:
             graphs = (_graph_within(sweep, threshold) for threshold in thresholds[part])
         solving = time.perf_counter()
@@ -467,9 +469,18 @@ def _levels(
     return levels
 
 
+def _graphs_of_levels(levels: npt.NDArray[np.uint8], stop: int, start: int = 0) -> Iterator[conflicts.ConflictGraph]:
+    """Make the graph of the pairs up to each level from `start` to before `stop`."""
+    n = len(levels)
+    for first in range(start, stop, _GRAPHS_AT_ONCE):
+        count = min(_GRAPHS_AT_ONCE, stop - first)
+        bits = _core.pack_levels(levels, first, count, thread_count())
+        for k in range(count):
+            yield conflicts.gather([BitRows(0, n, bits[k * n : (k + 1) * n])], *levels.shape)
+
+
 def _graph_of_level(levels: npt.NDArray[np.uint8], level: int) -> conflicts.ConflictGraph:
-    bits = _core.pack_levels(levels, level, thread_count())
-    return conflicts.gather([BitRows(0, len(levels), bits)], *levels.shape)
+    return next(_graphs_of_levels(levels, level + 1, level))
 
 
 def _first_eps(problem: _Problem, lower: Fraction | None, upper: Fraction, reached: Callable[[Floor], bool]) -> float:

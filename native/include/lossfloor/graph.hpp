@@ -48,9 +48,12 @@ struct Twins {
 Twins twins(const BitGraph& graph);
 Twins twins(const ListGraph& graph);
 
-// bits[u * words + w]: bit c tells whether levels[u * columns + 64 w + c] <= level.
-void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, std::uint8_t level, int threads,
-                 std::uint64_t* bits);
+// bits[(k * rows + u) * words + w] for k < count: bit c tells whether levels[u * columns + 64 w + c] <= first + k, which
+// is at most 255.
+void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, int first, std::size_t count,
+                 int threads, std::uint64_t* bits);
+
+std::int64_t count_set_bits(const std::uint64_t* bits, std::size_t words);
 
 // Lists of the set bits of `rows` rows: appends to targets, and the number of each row to counts.
 void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lossfloor/graph.hpp"
+#include "lossfloor/kernels.hpp"
 
 namespace lossfloor {
 
@@ -44,9 +45,10 @@ struct Cancelled : std::runtime_error {
 // Called now and then with the number of vertices whose block is final; returns true to stop (throws Cancelled).
 using Poll = std::function<bool(std::size_t settled)>;
 
-// Weights are positive; the sum of all of them is below 2^62 (std::invalid_argument otherwise).
+// Weights are positive; the sum of all of them is below 2^62 (std::invalid_argument otherwise). The flow too is the same
+// with any instructions.
 Partition solve(const BitGraph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
-                const Poll& poll);
+                const Poll& poll, Level most = Level::avx512);
 Partition solve(const ListGraph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
                 const Poll& poll);
 

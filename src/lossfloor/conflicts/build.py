@@ -121,7 +121,7 @@ def gather(
             count = len(rows.targets)
             kept.append((rows.targets, rows.counts))
         else:
-            count = int(np.bitwise_count(rows.bits).sum(dtype=np.int64))
+            count = _core.count_bits(np.ascontiguousarray(rows.bits))
             # Each piece waits in its smaller form, so that a huge sparse graph never exists as bits.
             few = prefers_lists(count, rows.stop - rows.start, n_right)
             kept.append(_core.set_bits(rows.bits) if few else rows.bits)

@@ -81,8 +81,8 @@ class ConflictGraph:
             raise ValueError(must("bits", "zero beyond the last right vertex", "a set bit there"))
         graph = cls(_token=_TOKEN)
         graph.n_left, graph.n_right = bits.shape[0], n_right
-        graph.n_edges = int(np.bitwise_count(bits).sum(dtype=np.int64))
         graph._bits = np.ascontiguousarray(bits)
+        graph.n_edges = _core.count_bits(graph._bits)
         return graph
 
     @classmethod
