@@ -52,13 +52,6 @@ Metric metric_named(const std::string& name) {
   throw std::invalid_argument("metric must be l1, l2, linf or lp");
 }
 
-Level level_named(const std::string& name) {
-  if (name == "portable") return Level::portable;
-  if (name == "avx2") return Level::avx2;
-  if (name == "avx512") return Level::avx512;
-  throw std::invalid_argument("level must be portable, avx2 or avx512");
-}
-
 std::vector<Bracket> brackets(const In2<double>& pairs) {
   require(pairs.shape(1) == 2 && pairs.shape(0) >= 1, "brackets must have shape (k, 2)");
   std::vector<Bracket> result(pairs.shape(0));

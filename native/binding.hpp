@@ -12,8 +12,10 @@
 #include <functional>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
+#include "lossfloor/kernels.hpp"
 #include "lossfloor/optprob.hpp"
 #include "lossfloor/pairs.hpp"
 
@@ -54,6 +56,14 @@ Out1<T> copied(const std::vector<T>& values) {
 template <class T>
 lossfloor::MatrixView<T> view(const In2<T>& matrix) {
   return {matrix.data(), matrix.shape(0), matrix.shape(1)};
+}
+
+// Which instructions kernels may use, by name.
+inline lossfloor::Level level_named(const std::string& name) {
+  if (name == "portable") return lossfloor::Level::portable;
+  if (name == "avx2") return lossfloor::Level::avx2;
+  if (name == "avx512") return lossfloor::Level::avx512;
+  throw std::invalid_argument("level must be portable, avx2 or avx512");
 }
 
 inline void require(bool condition, const char* message) {

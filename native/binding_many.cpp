@@ -84,15 +84,16 @@ class Hypergraph {
 
   Separated separate(In1<double> q, In1<std::uint8_t> alive, double above, std::size_t max_degree,
                      std::size_t per_root, std::size_t per_vertex, std::size_t enough, std::int64_t budget,
-                     double seconds, int threads) const {
+                     double seconds, int threads, const std::string& level) const {
     require(q.shape(0) == graph_.count, "q must have a value for each vertex");
     require(alive.shape(0) == graph_.count, "alive must have a value for each vertex");
     require(max_degree >= 2, "max_degree must be at least 2");
+    const Level most = level_named(level);
     Separation result;
     {
       const Stop stop = make_stop();
       nb::gil_scoped_release release;
-      const Search search{above, max_degree, per_root, per_vertex, enough, budget, threads, seconds};
+      const Search search{above, max_degree, per_root, per_vertex, enough, budget, threads, seconds, most};
       result = lossfloor::separate(graph_, meeting_, q.data(), alive.data(), search, stop);
     }
     return Separated(nb::make_tuple(as_tuple(result.found), copied(result.most), result.steps, result.unfinished));
@@ -244,7 +245,7 @@ void bind_many(nb::module_& m) {
            nb::arg("slack") = 0.0, nb::arg("ask") = nb::none())
       .def("separate", &Hypergraph::separate, nb::arg("q").noconvert(), nb::arg("alive").noconvert(), nb::arg("above"),
            nb::arg("max_degree"), nb::arg("per_root"), nb::arg("per_vertex"), nb::arg("enough"), nb::arg("budget"), nb::arg("seconds"),
-           nb::arg("threads"))
+           nb::arg("threads"), nb::arg("level") = "avx512")
       .def("witness", &Hypergraph::witness, nb::arg("offsets").noconvert(), nb::arg("members").noconvert());
   m.def("master", &master, nb::arg("weight").noconvert(), nb::arg("offsets").noconvert(),
         nb::arg("members").noconvert(), nb::arg("loss"), nb::arg("q").noconvert(), nb::arg("z").noconvert(),

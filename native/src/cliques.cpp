@@ -86,7 +86,7 @@ class Worker {
         most_(most),
         balls_(meeting.kind == Meeting::Kind::balls),
         triples_(balls_ && meeting.one_radius),
-        kernels_(&kernels()),
+        kernels_(&kernels(search.level)),
         degree_(std::min(search.max_degree, graph.classes)),
         classes_(graph.classes),
         place_(ordered.count, -1),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lossfloor/balls.hpp"
+#include "lossfloor/kernels.hpp"
 
 namespace lossfloor {
 
@@ -41,7 +42,8 @@ struct Search {
   std::size_t enough;      // cliques found for a root beyond which its search is given up, and left with a bound
   std::int64_t budget;     // steps for each pair that cliques begin with; beyond it the pair is left with a bound
   int threads;
-  double seconds = 0;      // after which pairs are left with a bound, too; 0 for no limit
+  double seconds;          // after which pairs are left with a bound, too; 0 for no limit
+  Level level;             // of the kernels
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
 

@@ -338,7 +338,7 @@ class _Part:
         return self._solution(met, rounds)
 
     def _point(self, gap: float) -> Doubles:
-        """Choose where a complete search looks: between the solution of the master problem and the best feasible one."""
+        """Choose where a complete search looks, between the solution of the master problem and the feasible one."""
         aim = self.lower + max(_AIM * gap, _TOWARDS * (self.relaxed - self.lower))
         if not math.isfinite(aim) or self.loss.value(self.weight, self.q) >= aim:
             return self.q
