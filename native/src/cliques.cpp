@@ -714,7 +714,7 @@ Separation separate(const ClassGraph& graph, const Meeting& meeting, const doubl
   for (int i = 0; i < threads; ++i) workers.emplace_back(graph, meeting, ordered, search, most);
   std::vector<std::vector<Hit>> hits(ordered.count);
   std::atomic<std::int64_t> unfinished{0};
-  constexpr std::size_t kRoots = 32;
+  constexpr std::size_t kRoots = 4;
   in_parallel((ordered.count + kRoots - 1) / kRoots, threads, [&](std::size_t worker, std::size_t block) {
     if (worker == 0) stop();
     const std::size_t end = std::min(ordered.count, (block + 1) * kRoots);

@@ -52,8 +52,9 @@ _COMPLETE_BUDGET = 6400
 _LITTLE = 0.25
 #: Shares of the gap: what the point of a complete search may lose by itself, and by being scaled until it is feasible.
 _AIM, _SCALED = 0.4, 0.3
-#: What such a point leaves of the distance of the bounds, as long as that is more.
-_TOWARDS = 0.25
+#: What such a point leaves of the distance of the bounds at first, as long as that is more than the above; after each
+#: search that did not end twice as much, up to a half.
+_TOWARDS = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,6 +263,7 @@ class _Stage:
     above: float = 0.1  # how much more than one a sum must be to be looked for
     budget: int = 100
     complete: bool = False
+    towards: float = _TOWARDS
 
 
 class _Part:
@@ -301,7 +303,7 @@ class _Part:
             stage = _Stage(most_degree)
         found, rounds, direct = None, 0, False
         while True:
-            self.at = self._point(gap) if stage.complete and not direct else self.q
+            self.at = self._point(stage, gap) if stage.complete and not direct else self.q
             found = self._search(stage, limits)
             rounds += 1
             improved = False
@@ -337,9 +339,9 @@ class _Part:
         self.report(1.0)
         return self._solution(met, rounds)
 
-    def _point(self, gap: float) -> Doubles:
+    def _point(self, stage: _Stage, gap: float) -> Doubles:
         """Choose where a complete search looks, between the solution of the master problem and the feasible one."""
-        aim = self.lower + max(_AIM * gap, _TOWARDS * (self.relaxed - self.lower))
+        aim = self.lower + max(_AIM * gap, stage.towards * (self.relaxed - self.lower))
         if not math.isfinite(aim) or self.loss.value(self.weight, self.q) >= aim:
             return self.q
         inside, outside = 0.0, 1.0  # shares of the way from the solution of the master problem
@@ -381,6 +383,7 @@ class _Part:
             stage.above = max(finest, min(stage.above / 4, 0.1 * worst))
             if found.unfinished:
                 stage.budget *= 8
+                stage.towards = min(2 * stage.towards, 0.5)
 
     def _feasible(self, most: Doubles) -> tuple[float, Doubles]:
         """Return the point divided by the largest sums, so that it satisfies every conflict, and before it its loss."""
@@ -403,8 +406,9 @@ class _Part:
 
         Those without weight are left out after a while, and come back when they are violated by more than `above`.
         """
+        before = self.lower
         for again in range(_RETURNS):
-            steps = self._solve_active(gap, limits, coarse)
+            steps = self._solve_active(gap, limits)
             if steps == 0 and not again:
                 # The last solution was good enough for the present rows, too: to learn from them, look closer.
                 if self.master_gap <= self.finest * gap:
@@ -412,13 +416,16 @@ class _Part:
                 self.master_gap *= 0.3
             idle = self.idle >= _IDLE_ROUNDS
             if not idle.any() or limits.seconds_left() <= 0:
-                return
+                break
             back = idle & (self.rows.sums(self.q) > 1 + above)
             self.idle[back] = 0
             if back.sum() < 0.01 * (len(idle) - idle.sum()):
-                return
+                break
+        gained = self.lower - before
+        if math.isfinite(gained) and not coarse:
+            self.master_gap = min(self.master_gap, max(self.finest * gap, 0.2 * gained))
 
-    def _solve_active(self, gap: float, limits: Limits, coarse: bool) -> int:
+    def _solve_active(self, gap: float, limits: Limits) -> int:
         """Solve the problem over the rows that are not left out; return how many steps that took."""
         target = self.solved_to = max(self.finest * gap, self.master_gap)
         active = self.idle < _IDLE_ROUNDS
@@ -436,12 +443,9 @@ class _Part:
             max(limits.seconds_left(), 0.01) if limits.deadline is not None else math.inf,
         )
         self.idle = np.where(self.z > 0, 0, self.idle + 1)
-        gained = lower - self.lower
-        if gained > 0:
+        if lower > self.lower:
             carrying = z > 0
             self.lower, self.dual = lower, (rows.kept(carrying), z[carrying])
-        if math.isfinite(gained) and not coarse:
-            self.master_gap = min(self.master_gap, max(self.finest * gap, 0.2 * gained))
         return steps if len(rows) else 0
 
     def _solution(self, met: bool, rounds: int) -> Solution:
