@@ -395,6 +395,19 @@ NB_MODULE(_core, m) {
   bind_filter<double>(m, "FilterF64");
 
   m.def(
+      "centred",
+      [](In2<float> rows, In1<double> centre, double scale, int threads) {
+        require(centre.shape(0) == rows.shape(1), "centre must have a value for each feature");
+        auto out = new_matrix<float>(rows.shape(0), rows.shape(1));
+        {
+          nb::gil_scoped_release release;
+          centred(view(rows), centre.data(), scale, threads, out.data());
+        }
+        return out;
+      },
+      nb::arg("rows").noconvert(), nb::arg("centre").noconvert(), nb::arg("scale"), nb::arg("threads"));
+
+  m.def(
       "largest_within",
       [](In2<std::uint8_t> left, In2<std::uint8_t> right, std::uint8_t limit, int threads, const std::string& level) {
         require(left.shape(1) == right.shape(1), "left must have the features of right");

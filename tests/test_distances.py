@@ -276,7 +276,7 @@ def test_ties_of_whole_numbers_are_conflicts(dtype: type) -> None:
 def test_the_tests_above_take_every_route(kind: str, order: str, dtype: type, exact_keys: bool) -> None:
     rng = np.random.default_rng(0)
     route = PairSweep(ORDERS[order], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5), level="avx2").route
-    assert (route.right.dtype, route.exact_keys) == (dtype, exact_keys), route.name
+    assert (route.dtype, route.exact_keys) == (dtype, exact_keys), route.name
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_the_tests_above_take_every_route(kind: str, order: str, dtype: type, ex
 def test_products_of_bytes_where_the_processor_has_them(kind: str, dtype: type) -> None:
     rng = np.random.default_rng(0)
     route = PairSweep(ORDERS["l2"], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5)).route
-    assert route.right.dtype == (dtype if _core.multiplies_bytes() or dtype != np.uint8 else np.int16), route.name
+    assert route.dtype == (dtype if _core.multiplies_bytes() or dtype != np.uint8 else np.int16), route.name
 
 
 # The projection filter of Euclidean distances.

@@ -45,6 +45,18 @@ std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::s
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(square) - 256 * static_cast<std::uint32_t>(sum));
 }
 
+void centred(MatrixView<float> rows, const double* centre, double scale, int threads, float* out) {
+  in_parallel((rows.rows + kBlockRows - 1) / kBlockRows, threads, [&](std::size_t, std::size_t block) {
+    for (std::size_t i = block * kBlockRows; i < std::min(rows.rows, (block + 1) * kBlockRows); ++i) {
+      const float* row = rows.row(i);
+      float* target = out + i * rows.columns;
+      for (std::size_t k = 0; k < rows.columns; ++k) {
+        target[k] = static_cast<float>(scale * static_cast<double>(row[k]) - centre[k]);
+      }
+    }
+  });
+}
+
 template <class T>
 struct Strips<T>::Layout {
   Metric metric;
@@ -115,9 +127,15 @@ struct Strips<T>::Layout {
 
   template <class Square>
   static Square square_of(const T* row, std::size_t features) {
-    Square sum = 0;
-    for (std::size_t k = 0; k < features; ++k) sum += static_cast<Square>(row[k]) * static_cast<Square>(row[k]);
-    return sum;
+    // Eight sums that do not wait for each other.
+    Square parts[8] = {};
+    for (std::size_t k = 0; k + 8 <= features; k += 8) {
+      for (std::size_t e = 0; e < 8; ++e) parts[e] += static_cast<Square>(row[k + e]) * static_cast<Square>(row[k + e]);
+    }
+    for (std::size_t k = features / 8 * 8; k < features; ++k) {
+      parts[k % 8] += static_cast<Square>(row[k]) * static_cast<Square>(row[k]);
+    }
+    return ((parts[0] + parts[4]) + (parts[1] + parts[5])) + ((parts[2] + parts[6]) + (parts[3] + parts[7]));
   }
 
   void squares_of(MatrixView<T> right) {

@@ -38,6 +38,9 @@ inline std::size_t words_for(std::size_t columns) { return (columns + kStrip - 1
 // |a|^2 added, it makes the squared distance of a and b, which is right as it is where it is below 2^31.
 std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::size_t features);
 
+// out[i][k] = scale * rows[i][k] - centre[k], computed in double precision and rounded to float.
+void centred(MatrixView<float> rows, const double* centre, double scale, int threads, float* out);
+
 // Keys: squared distances for l2, sums of p-th powers for lp, distances for l1 and linf.
 template <class T>
 class Strips {

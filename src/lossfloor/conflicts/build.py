@@ -75,7 +75,7 @@ def build_bounds(
     perhaps: list[ConflictRows] = []
 
     def sure_rows() -> Iterator[ConflictRows]:
-        for rows in adversary.conflicts(data[left], data[right], index_a=left, index_b=right):
+        for rows in adversary.conflicts(_taken(data, left), _taken(data, right), index_a=left, index_b=right):
             perhaps.append(_only_perhaps(rows))
             yield rows._replace(perhaps=None)
 
@@ -83,6 +83,13 @@ def build_bounds(
     if not any(len(rows.targets) if isinstance(rows, ListRows) else rows.bits.any() for rows in perhaps):
         return graph, None
     return graph, graph | gather(perhaps, len(left), len(right))
+
+
+def _taken(data: Any, places: npt.NDArray[np.intp]) -> Any:
+    """Return some examples; without a copy where they are an array and stand side by side."""
+    if isinstance(data, np.ndarray) and len(places) > 0 and places[-1] - places[0] == len(places) - 1:
+        return data[places[0] : places[-1] + 1]
+    return data[places]
 
 
 def _only_perhaps(rows: ConflictRows) -> ConflictRows:

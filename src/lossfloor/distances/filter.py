@@ -34,7 +34,7 @@ import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 from lossfloor import _core, exact
-from lossfloor.distances.routes import exponent_of, gamma
+from lossfloor.distances.routes import gamma
 
 _U32 = 2.0**-24
 _SAFETY = 1.01
@@ -71,17 +71,21 @@ class ProjectionFilter:
     ----------
     left, right : ndarray, shape (n, d) and (m, d), of one dtype
         uint8 or int16 (with squared distances below 2**31), float32 or float64.
+    exponent : int
+        Every floating-point entry is at most ``2**exponent`` in size; 0 for whole numbers.
     threads : int
     level : str
         The most instructions that kernels may use.
     """
 
-    def __init__(self, left: npt.NDArray[Any], right: npt.NDArray[Any], *, threads: int, level: str) -> None:
+    def __init__(
+        self, left: npt.NDArray[Any], right: npt.NDArray[Any], exponent: int, *, threads: int, level: str
+    ) -> None:
         self.threads = threads
         self._level = level
         d = left.shape[1]
         self._whole = left.dtype.kind in "iu"
-        self._exponent = 0 if self._whole else -exponent_of(left, right)
+        self._exponent = -exponent
         scale = math.ldexp(1.0, self._exponent)
         # Directions from few examples do nearly as well, and must not cost more than they save.
         parts = [side[_spaced(len(side), min(256, max(96, len(side) // 16)))] for side in (left, right)]

@@ -21,6 +21,7 @@ Bounds (u is 2^-24 for float32 and 2^-53 for float64, gamma_k = k u / (1 - k u))
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -42,8 +43,25 @@ Strips = _core.StripsU8 | _core.StripsI16 | _core.StripsF32 | _core.StripsF64
 
 
 @dataclasses.dataclass(frozen=True)
+class Centring:
+    """How examples become those that a product kernel reads: scaled by ``2**-exponent``, less a centre, rounded."""
+
+    exponent: int
+    centre: npt.NDArray[np.float64]
+    dtype: npt.DTypeLike
+
+    def __call__(self, rows: npt.NDArray[Any], threads: int) -> npt.NDArray[Any]:
+        """Return some examples as the kernel reads them."""
+        if rows.dtype == self.dtype == np.float32:
+            return _core.centred(rows, self.centre, math.ldexp(1.0, -self.exponent), threads)
+        scaled = np.ldexp(rows.astype(np.float64), -self.exponent)
+        scaled -= self.centre
+        return scaled.astype(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
 class Route:
-    """Two sets of examples made ready for a kernel.
+    """Two sets of examples and how a kernel computes their distances.
 
     Attributes
     ----------
@@ -51,14 +69,16 @@ class Route:
         What the route is, for people.
     metric : str
         "l1", "l2", "linf" or "lp".
-    left, right : ndarray, shape (n, d) and (m, d), of one dtype
-        The examples as the kernel reads them.
+    left, right : ndarray, shape (n, d) and (m, d)
+        The examples as the kernel reads them (of one dtype), or before the centring if there is one.
     scale : Fraction
-        Distances of `left` and `right` are those of the data times this power of two.
+        Distances of what the kernel reads are those of the data times this power of two.
     relative, absolute : float
         The key is right up to ``relative * s + absolute``, with s as in the module's text.
     ranking : ndarray of int32, shape (d,), optional
         The features in the order in which differences tell early that a pair is far apart.
+    centring : Centring, optional
+        What makes `left` and `right` what the kernel reads; done piece by piece, when a piece is needed.
     """
 
     name: str
@@ -69,13 +89,24 @@ class Route:
     relative: float = 0.0
     absolute: float = 0.0
     ranking: npt.NDArray[np.int32] | None = None
+    centring: Centring | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the entries that the kernel reads."""
+        return self.right.dtype if self.centring is None else np.dtype(self.centring.dtype)
 
     @property
     def exact_keys(self) -> bool:
         """Whether keys are integers without any rounding."""
         return self.relative == 0.0 and self.absolute == 0.0
 
-    def strips(self, p: float, level: str = BEST) -> Strips:
+    def rows(self, start: int, stop: int, threads: int) -> npt.NDArray[Any]:
+        """Return some left-hand examples as the kernel reads them."""
+        rows = self.left[start:stop]
+        return rows if self.centring is None else self.centring(rows, threads)
+
+    def strips(self, p: float, threads: int, level: str = BEST) -> Strips:
         """Hand the right-hand examples to the core; `level` is the most that its kernels may use."""
         kinds: dict[Any, Any] = {
             np.uint8: _core.StripsU8,
@@ -83,7 +114,8 @@ class Route:
             np.float32: _core.StripsF32,
             np.float64: _core.StripsF64,
         }
-        made: Strips = kinds[self.right.dtype.type](self.metric, self.right, p, self.ranking, level)
+        right = self.right if self.centring is None else self.centring(self.right, threads)
+        made: Strips = kinds[right.dtype.type](self.metric, right, p, self.ranking, level)
         return made
 
 
@@ -237,11 +269,9 @@ def exponent_of(*sides: npt.NDArray[Any]) -> int:
 def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]]) -> Route:
     d = left.shape[1]
     exponent = exponent_of(left, right)
-    scaled = [np.ldexp(side.astype(np.float64), -exponent) for side in (left, right)]
-    centre = (scaled[0].mean(axis=0) + scaled[1].mean(axis=0)) / 2
-    for side in scaled:
-        side -= centre
-    sides = [side.astype(dtype) for side in scaled]
+    # Any centre will do; one near the mean makes the squares, and with them the rounding, small.
+    samples = [side[:: max(1, len(side) // 256)].astype(np.float64) for side in (left, right)]
+    centre = (np.ldexp(samples[0], -exponent).mean(axis=0) + np.ldexp(samples[1], -exponent).mean(axis=0)) / 2
     u = _U32 if dtype is np.float32 else _U64
     kappa = u + 2 * _U64
     relative = _SAFETY * (gamma(d + 8, u) + 2 * kappa * (2 + kappa) + _U64 * (d + 8))
@@ -253,11 +283,12 @@ def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type
     return Route(
         f"{name}, doubtful pairs decided again",
         "l2",
-        sides[0],
-        sides[1],
+        left,
+        right,
         _two_to(-exponent),
         relative,
         absolute,
+        centring=Centring(exponent, centre, dtype),
     )
 
 

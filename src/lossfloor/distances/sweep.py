@@ -103,7 +103,7 @@ class PairSweep:
         """The right examples as the dense kernel reads them; made when it is first needed."""
         if self._strips_made is None:
             order = 1.0 if self.order is None else float(self.order)
-            self._strips_made = self.route.strips(order, self._level)
+            self._strips_made = self.route.strips(order, thread_count(), self._level)
         return self._strips_made
 
     @property
@@ -122,15 +122,17 @@ class PairSweep:
     def _filter(self) -> ProjectionFilter | None:
         if not self._can_filter():
             return None
-        if self.route.right.dtype in (np.uint8, np.int16):
+        exponent, centring = 0, self.route.centring
+        if self.route.dtype in (np.uint8, np.int16):
             left, right = self.route.left, self.route.right
         elif self.left.dtype == self.right.dtype and self.left.dtype in (np.float32, np.float64):
             left, right = self.left, self.right
-            if routes.exponent_of(left, right) not in range(-100, 100):
+            exponent = routes.exponent_of(left, right) if centring is None else centring.exponent
+            if exponent not in range(-100, 100):
                 return None
         else:
             return None
-        return ProjectionFilter(left, right, threads=thread_count(), level=self._level)
+        return ProjectionFilter(left, right, exponent, threads=thread_count(), level=self._level)
 
     def _prepared(self, radii: Radii) -> PreparedFilter | None:
         """Return the filter made ready for these radii, if it is expected to beat the dense kernel."""
@@ -141,7 +143,7 @@ class PairSweep:
             return None
         plan = self._filter.plan(chosen)
         self.plan = plan
-        wide = self.route.right.dtype == np.uint8 and _core.multiplies_bytes(self._level)
+        wide = self.route.dtype == np.uint8 and _core.multiplies_bytes(self._level)
         dense = self.left.shape[1] * (_WIDE_DENSE_COST if wide else 1.0)
         return self._filter.prepare(chosen, plan) if plan.cost < dense else None
 
@@ -193,7 +195,7 @@ class PairSweep:
 
     def _within(self, start: int, stop: int, radii: Radii) -> tuple[Bits, npt.NDArray[np.uint32]]:
         route, threads = self.route, thread_count()
-        rows = route.left[start:stop]
+        rows = route.rows(start, stop, threads)
         shared = radii.shared
         if shared is not None and route.metric == "linf" and rows.dtype == np.uint8:
             # Distances of bytes are bytes: a limit of 255 lets all pairs in.
@@ -252,7 +254,7 @@ class PairSweep:
 
     def _too_doubtful(self, count: int, rows: int) -> bool:
         """Change to a more precise route when the present one leaves too much open; tell whether that was done."""
-        if self.route.right.dtype != np.float32 or self.order != 2:
+        if self.route.dtype != np.float32 or self.order != 2:
             return False
         if count <= max(1000, _MOST_DOUBTFUL * rows * len(self.right)):
             return False
@@ -266,14 +268,24 @@ class PairSweep:
             piece = pairs[begin : begin + _PAIRS_AT_ONCE]
             lefts, rights = piece[:, 0].astype(np.intp) + start, piece[:, 1].astype(np.intp)
             low, high = self._key_bounds(lefts, rights)
-            for k, (i, j) in enumerate(zip(lefts.tolist(), rights.tolist(), strict=True)):
-                threshold = radii.of_pair(i, j)
-                lower, upper = self._threshold_bounds(threshold)
-                if high[k] <= lower:
-                    answer[begin + k] = True
-                elif not low[k] > upper:
-                    answer[begin + k] = self.at_most(i, j, threshold)
+            lower, upper = self._pair_thresholds(lefts, rights, radii)
+            answer[begin : begin + len(piece)] = high <= lower
+            for k in np.flatnonzero(~((high <= lower) | (low > upper))).tolist():
+                i, j = int(lefts[k]), int(rights[k])
+                answer[begin + k] = self.at_most(i, j, radii.of_pair(i, j))
         return answer
+
+    def _pair_thresholds(
+        self, lefts: npt.NDArray[np.intp], rights: npt.NDArray[np.intp], radii: Radii
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Bound the thresholds of the keys of some pairs: one for each, or one for all."""
+        if radii.shared is not None:
+            bounds = [self._threshold_bounds(radii.shared)]
+        else:
+            pairs = zip(lefts.tolist(), rights.tolist(), strict=True)
+            bounds = [self._threshold_bounds(radii.of_pair(i, j)) for i, j in pairs]
+        both = np.array(bounds, dtype=np.float64).reshape(-1, 2)
+        return both[:, 0], both[:, 1]
 
     def _threshold_bounds(self, threshold: Fraction) -> tuple[float, float]:
         if self.order is None:
@@ -417,7 +429,7 @@ class PairSweep:
 
     def _levels(self, start: int, stop: int, thresholds: Sequence[Fraction]) -> tuple[Levels, npt.NDArray[np.uint32]]:
         route, strips, threads = self.route, self._strips, thread_count()
-        rows = route.left[start:stop]
+        rows = route.rows(start, stop, threads)
         keys = [self._scaled_key(threshold) for threshold in thresholds]
         if route.exact_keys:
             limits = [key.numerator // key.denominator for key in keys if not isinstance(key, tuple)]
