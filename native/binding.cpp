@@ -16,6 +16,7 @@
 #include "lossfloor/maxima.hpp"
 #include "lossfloor/optprob.hpp"
 #include "lossfloor/pairs.hpp"
+#include "lossfloor/rounded.hpp"
 
 using namespace lossfloor;
 
@@ -28,6 +29,7 @@ using BitsAndPairs = nb::typed<nb::tuple, Bits, Pairs>;
 using LevelsAndPairs = nb::typed<nb::tuple, Out2<std::uint8_t>, Pairs>;
 using BitsAndCount = nb::typed<nb::tuple, Bits, std::size_t>;
 using BitsPairsAndCount = nb::typed<nb::tuple, Bits, Pairs, std::size_t>;
+using BytesAndSquare = nb::typed<nb::tuple, Out2<std::uint8_t>, double>;
 using Projected = nb::typed<nb::tuple, Out2<float>, Out1<double>, Out2<double>>;
 using SolvedArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int32_t>, Out1<std::int64_t>, Out1<std::int64_t>,
                                Out2<std::int32_t>, Out1<std::int64_t>, Out1<std::uint64_t>, std::int64_t, std::int64_t>;
@@ -273,6 +275,58 @@ void bind_whole_filter(nb::class_<BoundFilter<T>> cls) {
       nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("limit"), nb::arg("threads"));
 }
 
+// The strips look at `right` for as long as they live.
+template <class T>
+struct BoundRounded {
+  In2<T> right;
+  RoundedStrips<T> strips;
+
+  BoundRounded(In2<T> right_, const In2<std::uint8_t>& bytes, const std::string& level)
+      : right((require(bytes.shape(0) == right_.shape(0) && bytes.shape(1) == right_.shape(1),
+                       "bytes must have the shape of right"),
+               right_)),
+        strips(view(right), view(bytes), level_named(level)) {}
+};
+
+template <class T>
+void bind_rounded(nb::module_& m, const char* name) {
+  using Self = BoundRounded<T>;
+  m.def(
+      "round_to_bytes",
+      [](In2<T> rows, In1<double> low, double step, int threads) {
+        require(low.shape(0) == rows.shape(1), "low must have a value for each feature");
+        auto bytes = new_matrix<std::uint8_t>(rows.shape(0), rows.shape(1));
+        double square = 0;
+        {
+          nb::gil_scoped_release release;
+          square = round_to_bytes<T>(view(rows), low.data(), step, threads, bytes.data());
+        }
+        return BytesAndSquare(nb::make_tuple(bytes, square));
+      },
+      nb::arg("rows").noconvert(), nb::arg("low").noconvert(), nb::arg("step"), nb::arg("threads"));
+  nb::class_<Self>(m, name)
+      .def(nb::init<In2<T>, In2<std::uint8_t>, const std::string&>(), nb::arg("right").noconvert(),
+           nb::arg("bytes").noconvert(), nb::arg("level") = "avx512")
+      .def(
+          "within_bracket",
+          [](const Self& self, In2<T> left, In2<std::uint8_t> bytes, std::int64_t inner, std::int64_t outer,
+             double relative, double lower, double upper, int threads) {
+            require(left.shape(1) == self.strips.features(), "left must have the features of right");
+            require(bytes.shape(0) == left.shape(0) && bytes.shape(1) == left.shape(1),
+                    "bytes must have the shape of left");
+            auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.strips.count()));
+            DoubtfulPairs doubtful;
+            {
+              nb::gil_scoped_release release;
+              doubtful = self.strips.within_bracket(view(left), view(bytes), inner, outer, relative, {lower, upper},
+                                                    threads, bits.data());
+            }
+            return BitsAndPairs(nb::make_tuple(bits, as_array(doubtful)));
+          },
+          nb::arg("left").noconvert(), nb::arg("bytes").noconvert(), nb::arg("inner"), nb::arg("outer"),
+          nb::arg("relative"), nb::arg("lower"), nb::arg("upper"), nb::arg("threads"));
+}
+
 template <class T>
 void bind_project(nb::module_& m) {
   m.def(
@@ -393,6 +447,8 @@ NB_MODULE(_core, m) {
   bind_whole_filter(bind_filter<std::int16_t>(m, "FilterI16"));
   bind_filter<float>(m, "FilterF32");
   bind_filter<double>(m, "FilterF64");
+  bind_rounded<float>(m, "RoundedF32");
+  bind_rounded<double>(m, "RoundedF64");
 
   m.def(
       "centred",

@@ -13,6 +13,7 @@ from brute_force import AllPairs, Order, unpack
 
 from lossfloor import _core
 from lossfloor.distances import PairSweep, Radii, paired_within, sweep
+from lossfloor.distances.rounding import ByteRounding
 
 #: The most instructions that kernels may use; a processor that lacks some of them takes those that it has.
 LEVELS = ("portable", "avx2", "avx512")
@@ -349,6 +350,46 @@ def test_the_projection_filter_changes_nothing_where_it_is_used(monkeypatch: pyt
             assert filtered.plan.cost < d  # it was used
             assert 0 < np.count_nonzero(expected) < expected.size
             assert np.array_equal(found, expected)
+
+
+ROUNDED: dict[str, Callable[[Generator, int, int], Points]] = {
+    "float32": lambda rng, n, d: rng.random((n, d), dtype=np.float32),
+    "float32 pixels": lambda rng, n, d: (rng.integers(0, 256, (n, d)) / 255).astype(np.float32),
+    "float32 constant": lambda rng, n, d: np.full((n, d), 0.1, dtype=np.float32),
+    "float32 offset": lambda rng, n, d: (1e4 + rng.random((n, d))).astype(np.float32),
+    "float64": lambda rng, n, d: rng.normal(size=(n, d)),
+    "float64 ties": lambda rng, n, d: rng.integers(0, 3, (n, d)) / 2,
+    "float64 one far": lambda rng, n, d: rng.random((n, d)) * np.where(np.arange(n)[:, None] == 1, 1e9, 1),
+    "float64 small": lambda rng, n, d: 2.0**-90 * rng.random((n, d)),
+    "float64 large": lambda rng, n, d: 2.0**90 * rng.random((n, d)),
+    "float64 tiny beside one": lambda rng, n, d: np.where(np.arange(d) == 0, 1.0, 1e-170 * rng.random((n, d))),
+}
+
+
+@pytest.mark.parametrize("kind", ROUNDED)
+def test_rounding_to_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "_LEAST_WORK_TO_FILTER", 0)
+    monkeypatch.setattr(ByteRounding, "cost", lambda *_: 0.0)
+    rng = np.random.default_rng(9)
+    n, m, d = 30, 70, 100
+    left, right = ROUNDED[kind](rng, n, d), ROUNDED[kind](rng, m, d)
+    right[:5] = left[:5]
+    p = Fraction(2)
+    pairs = AllPairs(p, left, right)
+    ordered = sorted(pairs.near(i, j) for i in range(n) for j in range(m))
+    for place in (5, n * m // 20, n * m // 3, -1):
+        for factor in (1, 1 + Fraction(1, 2**60), 1 - Fraction(1, 2**60), Fraction(1, 10**30), 1000):
+            threshold = ordered[place] * factor
+            assert_right(p, left, right, pairs, Radii((threshold / 3,), (threshold * 2 / 3,)))
+    assert_right(p, left, right, pairs, Radii((Fraction(0),), (Fraction(0),)))
+
+
+def test_data_on_a_grid_of_bytes_leave_next_to_nothing_open() -> None:
+    rng = np.random.default_rng(10)
+    left, right = ((rng.integers(0, 256, (n, 80)) / 255).astype(np.float32) for n in (50, 130))
+    left[0, :2], right[0, :2] = 0, 1
+    prepared = ByteRounding(left, right, threads=1, level="avx512").prepare(Fraction(3))
+    assert abs(prepared.inner - 765**2) <= prepared.outer - prepared.inner + 1 <= 5
 
 
 # What must not matter.

@@ -34,6 +34,11 @@ void flip(const std::uint8_t* row, std::size_t features, std::uint8_t* out) {
   for (std::size_t k = 0; k < features; ++k) out[k] = static_cast<std::uint8_t>(row[k] ^ 0x80);
 }
 
+// A limit of keys that are at most 2^31 - 1 and at least 0.
+std::int32_t as_key(std::int64_t limit) {
+  return static_cast<std::int32_t>(std::clamp<std::int64_t>(limit, -1, std::numeric_limits<std::int32_t>::max()));
+}
+
 std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 
 }  // namespace
@@ -369,13 +374,33 @@ void Strips<T>::within(MatrixView<T> left, std::int64_t limit, int threads, std:
     throw std::invalid_argument("floating-point examples have no exact keys");
   } else {
     const Layout& layout = *layout_;
-    const auto bound = static_cast<std::int32_t>(
-        std::clamp<std::int64_t>(limit, -1, std::numeric_limits<std::int32_t>::max()));
+    const std::int32_t bound = as_key(limit);
     layout.sweep(left, bound, threads,
                  [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
                    bits[row * layout.words + word] =
                        alive ? layout.kernels->at_most_i32(keys, bound) & layout.valid(word) : 0;
                  });
+  }
+}
+
+template <class T>
+DoubtfulPairs Strips<T>::within_or(MatrixView<T> left, std::int64_t inner, std::int64_t outer, int threads,
+                                   std::uint64_t* bits, const Decide& decide) const {
+  if constexpr (!std::is_same_v<T, std::uint8_t>) {
+    throw std::invalid_argument("only bytes stand for other examples");
+  } else {
+    const Layout& layout = *layout_;
+    const std::int32_t bounds[2] = {as_key(inner), as_key(outer)};
+    return layout.sweep(
+        left, bounds[1], threads,
+        [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto& scratch) {
+          std::uint64_t& target = bits[row * layout.words + word];
+          target = 0;
+          if (!alive) return;
+          const std::uint64_t near = layout.kernels->at_most_i32(keys, bounds[0]) & layout.valid(word);
+          const std::uint64_t open = layout.kernels->at_most_i32(keys, bounds[1]) & layout.valid(word) & ~near;
+          target = near | (open == 0 ? 0 : decide(row, word, open, scratch.doubtful));
+        });
   }
 }
 

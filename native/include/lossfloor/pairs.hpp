@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -58,6 +59,11 @@ class Strips {
 
   // bits[i * words + w]: bit c tells whether key(left i, right 64 w + c) <= limit. Integer T only.
   void within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits) const;
+  // The same where keys at most `inner` are within, keys above `outer` are not, and `decide` says who of those in
+  // between is; what it puts among the doubtful pairs comes back. uint8 l2 only.
+  using Decide = std::function<std::uint64_t(std::size_t row, std::size_t word, std::uint64_t open, DoubtfulPairs&)>;
+  DoubtfulPairs within_or(MatrixView<T> left, std::int64_t inner, std::int64_t outer, int threads, std::uint64_t* bits,
+                          const Decide& decide) const;
   // levels[i * count + j]: how many of the ascending thresholds lie below the key (at most 255). Integer T only.
   void levels(MatrixView<T> left, const std::int32_t* thresholds, std::size_t n_thresholds, int threads,
               std::uint8_t* levels) const;

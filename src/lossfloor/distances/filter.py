@@ -94,7 +94,7 @@ class ProjectionFilter:
         centre = np.zeros(d) if left.dtype == np.int16 else sample.mean(axis=0)
         if self._whole:
             centre = np.rint(centre)
-        with _one_blas_thread():
+        with one_blas_thread():
             basis = _principal_directions(sample - centre, min(DIMENSIONS[-1], d))
             gram = basis.T.astype(np.float64) @ basis.astype(np.float64)
         self._dimensions = [k for k in DIMENSIONS if k <= basis.shape[1]] or [basis.shape[1]]
@@ -127,7 +127,7 @@ class ProjectionFilter:
             radii = dataclasses.replace(radii, left=radii.left[rows], right=radii.right[columns])
         tolerance = self._tolerance(radii, first, second)
         plans = []
-        with _one_blas_thread():
+        with one_blas_thread():
             for place, k in enumerate(self._dimensions):
                 left = self._arrays(first, radii.left, radii, place)
                 right = self._arrays(second, radii.right, radii, place)
@@ -237,7 +237,7 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
+def one_blas_thread() -> AbstractContextManager[Any]:
     """Keep BLAS to one thread: its threads wait for each other by spinning, which on a busy machine takes seconds."""
     limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
     return limited

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lossfloor import _core, exact
 from lossfloor.distances import routes
 from lossfloor.distances.filter import DIMENSIONS, FilterRadii, Plan, PreparedFilter, ProjectionFilter
+from lossfloor.distances.rounding import ByteRounding, PreparedRounding, suits
 from lossfloor.exact import Order
 
 Bits = npt.NDArray[np.uint64]
@@ -30,6 +31,8 @@ _LEAST_WORK_TO_FILTER = 400_000_000
 _MOST_DOUBTFUL = 0.02
 #: Measured: what a feature of the dense kernel costs with AVX-512 and VNNI, in the units of the filter's costs.
 _WIDE_DENSE_COST = 0.55
+#: Measured: what the projection of a row costs that the plan of the filter does not yet know, in the same units.
+_PROJECTION_COST = 80_000.0
 #: Pairs that are decided in one go in double precision.
 _PAIRS_AT_ONCE = 4096
 
@@ -118,24 +121,32 @@ class PairSweep:
         d = self.left.shape[1]
         return self.order == 2 and n * m * d >= _LEAST_WORK_TO_FILTER and d >= DIMENSIONS[-1]
 
+    def _float_sides(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any], int] | None:
+        """Return floats as they came and the exponent of the largest, if it is moderate."""
+        left, right = self.left, self.right
+        if left.dtype != right.dtype or left.dtype not in (np.float32, np.float64):
+            return None
+        centring = self.route.centring
+        exponent = routes.exponent_of(left, right) if centring is None else centring.exponent
+        return (left, right, exponent) if exponent in range(-100, 100) else None
+
     @functools.cached_property
     def _filter(self) -> ProjectionFilter | None:
         if not self._can_filter():
             return None
-        exponent, centring = 0, self.route.centring
-        if self.route.dtype in (np.uint8, np.int16):
-            left, right = self.route.left, self.route.right
-        elif self.left.dtype == self.right.dtype and self.left.dtype in (np.float32, np.float64):
-            left, right = self.left, self.right
-            exponent = routes.exponent_of(left, right) if centring is None else centring.exponent
-            if exponent not in range(-100, 100):
-                return None
-        else:
-            return None
-        return ProjectionFilter(left, right, exponent, threads=thread_count(), level=self._level)
+        whole = self.route.dtype in (np.uint8, np.int16)
+        sides = (self.route.left, self.route.right, 0) if whole else self._float_sides()
+        return None if sides is None else ProjectionFilter(*sides, threads=thread_count(), level=self._level)
 
-    def _prepared(self, radii: Radii) -> PreparedFilter | None:
-        """Return the filter made ready for these radii, if it is expected to beat the dense kernel."""
+    @functools.cached_property
+    def _rounding(self) -> ByteRounding | None:
+        sides = self._float_sides() if self._can_filter() and self.route.centring is not None else None
+        if sides is None or not suits(self.left, self.right, self._level):
+            return None
+        return ByteRounding(sides[0], sides[1], threads=thread_count(), level=self._level)
+
+    def _prepared(self, radii: Radii) -> PreparedFilter | PreparedRounding | None:
+        """Return the filter or the rounding made ready for these radii, if one is expected to beat the dense kernel."""
         if self._filter is None:
             return None
         chosen = self._filter_radii(radii, self._filter.scale)
@@ -143,8 +154,14 @@ class PairSweep:
             return None
         plan = self._filter.plan(chosen)
         self.plan = plan
+        n, m = self.shape
+        shared = radii.shared
         wide = self.route.dtype == np.uint8 and _core.multiplies_bytes(self._level)
         dense = self.left.shape[1] * (_WIDE_DENSE_COST if wide else 1.0)
+        if self._rounding is not None and shared is not None:
+            cost = self._rounding.cost(shared)
+            if cost < min(dense, plan.cost + _PROJECTION_COST * (1 / n + 1 / m)):
+                return self._rounding.prepare(shared)
         return self._filter.prepare(chosen, plan) if plan.cost < dense else None
 
     def _filter_radii(self, radii: Radii, scale: Fraction) -> FilterRadii:
@@ -223,14 +240,17 @@ class PairSweep:
         return strips.within_radii(rows, route.relative, absolute, left, right, slack, threads)
 
     def _filtered(
-        self, prepared: PreparedFilter, start: int, stop: int, radii: Radii
+        self, prepared: PreparedFilter | PreparedRounding, start: int, stop: int, radii: Radii
     ) -> tuple[Bits, npt.NDArray[np.uint32]]:
         threads = thread_count()
-        arguments = prepared.arguments(start, stop)
         whole = prepared.rows.dtype.kind in "iu"
         # Keys of open pairs are sums of squares of differences: d + 4 roundings, in double precision.
         relative = 0.0 if whole else 1.01 * routes.gamma(self.left.shape[1] + 4, 2.0**-53)
         shared = radii.shared
+        if isinstance(prepared, PreparedRounding):
+            assert shared is not None
+            return prepared.within_bracket(start, stop, relative, *exact.bracket(shared**2), threads)
+        arguments = prepared.arguments(start, stop)
         if shared is None:
             left = _as_doubles(radii.left, Fraction(1), start, stop, len(self.left))
             right = _as_doubles(radii.right, Fraction(1), 0, len(self.right), len(self.right))
