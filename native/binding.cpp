@@ -86,17 +86,18 @@ nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
   cls.def(
          "__init__",
          [](Self* self, const std::string& metric, In2<T> right, double p, const std::optional<In1<std::int32_t>>& ranking,
-            const std::string& level) {
+            const std::string& level, const Places& places) {
            const Metric chosen = metric_named(metric);
            const Level most = level_named(level);
-           const auto matrix = view(right);
+           const auto matrix = view(right, places);
            require(matrix.rows > 0 && matrix.columns > 0, "right must have a row and a column");
            require(!ranking || is_order(*ranking, matrix.columns), "ranking must be an order of the features");
            nb::gil_scoped_release release;
            new (self) Self(chosen, p, matrix, ranking ? ranking->data() : nullptr, most);
          },
          nb::arg("metric"), nb::arg("right").noconvert(), nb::arg("p") = 2.0,
-         nb::arg("ranking").noconvert() = nb::none(), nb::arg("level") = "avx512")
+         nb::arg("ranking").noconvert() = nb::none(), nb::arg("level") = "avx512",
+         nb::arg("places").noconvert() = nb::none())
       .def_prop_ro("count", &Self::count)
       .def_prop_ro("features", &Self::features)
       .def_prop_ro("kernel", &Self::kernel_name)
@@ -157,16 +158,18 @@ void bind_exact(nb::class_<Strips<T>> cls) {
   using Self = Strips<T>;
   cls.def(
          "within",
-         [](const Self& self, In2<T> left, std::int64_t limit, int threads) {
+         [](const Self& self, In2<T> left, std::int64_t limit, int threads, const Places& places) {
            require(left.shape(1) == self.features(), "left must have the features of right");
-           auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.count()));
+           const auto rows = view(left, places);
+           auto bits = new_matrix<std::uint64_t>(rows.rows, words_for(self.count()));
            {
              nb::gil_scoped_release release;
-             self.within(view(left), limit, threads, bits.data());
+             self.within(rows, limit, threads, bits.data());
            }
            return bits;
          },
-         nb::arg("left").noconvert(), nb::arg("limit"), nb::arg("threads"))
+         nb::arg("left").noconvert(), nb::arg("limit"), nb::arg("threads"),
+         nb::arg("places").noconvert() = nb::none())
       .def(
           "levels",
           [](const Self& self, In2<T> left, In1<std::int32_t> thresholds, int threads) {

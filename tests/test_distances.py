@@ -12,7 +12,7 @@ import pytest
 from brute_force import AllPairs, Order, unpack
 
 from lossfloor import _core
-from lossfloor.distances import PairSweep, Radii, paired_within, sweep
+from lossfloor.distances import PairSweep, Radii, Rows, paired_within, sweep
 from lossfloor.distances.rounding import ByteRounding
 
 #: The most instructions that kernels may use; a processor that lacks some of them takes those that it has.
@@ -350,6 +350,8 @@ def test_the_projection_filter_changes_nothing_where_it_is_used(monkeypatch: pyt
             assert filtered.plan.cost < d  # it was used
             assert 0 < np.count_nonzero(expected) < expected.size
             assert np.array_equal(found, expected)
+            apart = PairSweep(Fraction(2), Rows(left, np.arange(n)), Rows(right, np.arange(m)))
+            assert np.array_equal(np.concatenate([unpack(bits, m) for _, _, bits in apart.within(radii)]), expected)
 
 
 ROUNDED: dict[str, Callable[[Generator, int, int], Points]] = {
@@ -393,6 +395,32 @@ def test_data_on_a_grid_of_bytes_leave_next_to_nothing_open() -> None:
 
 
 # What must not matter.
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5"])
+@pytest.mark.parametrize("kind", ["uint8", "int16", "float32", "float64"])
+def test_examples_by_their_places_are_as_good_as_copies(kind: str, order: str, level: str) -> None:
+    rng = np.random.default_rng(11)
+    data = DATA[kind](rng, 150, 7)
+    left, right = rng.permutation(150)[:40], np.sort(rng.permutation(150)[:100])
+    p = ORDERS[order]
+    threshold = AllPairs(p, data[left], data[right]).near(3, 5)
+    copies = PairSweep(p, data[left], data[right], level=level)
+    places = PairSweep(p, Rows(data, left), Rows(data, right), level=level)
+    for radii in (Radii((threshold,), (Fraction(0),)), Radii(split(rng, threshold, 40), split(rng, threshold, 100))):
+        for one, other in zip(copies.within(radii), places.within(radii), strict=True):
+            assert np.array_equal(one[2], other[2])
+    for one, other in zip(copies.levels([threshold]), places.levels([threshold]), strict=True):
+        assert np.array_equal(one[2], other[2])
+    assert copies.nearest() == places.nearest()
+
+
+def test_places_beyond_the_data_are_refused() -> None:
+    data = np.zeros((3, 4), dtype=np.uint8)
+    for place in (-1, 3):
+        with pytest.raises(ValueError, match="places must be rows"):
+            _core.StripsU8("l2", data, 2.0, None, "avx512", np.array([0, place]))
 
 
 @pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5", "l3"])

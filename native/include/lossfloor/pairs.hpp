@@ -16,12 +16,16 @@
 
 namespace lossfloor {
 
+// Rows that lie one behind another, or, where there are places, anywhere in such a matrix.
 template <class T>
 struct MatrixView {
   const T* data;
   std::size_t rows;
   std::size_t columns;
-  const T* row(std::size_t i) const { return data + i * columns; }
+  const std::int64_t* places = nullptr;
+  const T* row(std::size_t i) const {
+    return data + (places == nullptr ? i : static_cast<std::size_t>(places[i])) * columns;
+  }
 };
 
 // The true key lies within `relative * scale + absolute` of the computed one, where `scale` is |a|^2 + |b|^2 for l2

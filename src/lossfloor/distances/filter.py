@@ -89,13 +89,15 @@ class ProjectionFilter:
         scale = math.ldexp(1.0, self._exponent)
         # Directions from few examples do nearly as well, and must not cost more than they save.
         parts = [side[_spaced(len(side), min(256, max(96, len(side) // 16)))] for side in (left, right)]
-        sample = np.concatenate(parts).astype(np.float64) * scale
+        sample = np.concatenate(parts).astype(np.float64)
+        sample *= scale
         # Whole numbers stay whole, so that rounding them to single precision changes nothing; int16 comes centred.
         centre = np.zeros(d) if left.dtype == np.int16 else sample.mean(axis=0)
         if self._whole:
             centre = np.rint(centre)
         with one_blas_thread():
-            basis = _principal_directions(sample - centre, min(DIMENSIONS[-1], d))
+            sample -= centre
+            basis = _principal_directions(sample.astype(np.float32), min(DIMENSIONS[-1], d))
             gram = basis.T.astype(np.float64) @ basis.astype(np.float64)
         self._dimensions = [k for k in DIMENSIONS if k <= basis.shape[1]] or [basis.shape[1]]
         delta = float(np.linalg.norm(gram - np.eye(len(gram)))) + d * len(gram) * 2.0**-50
@@ -115,7 +117,7 @@ class ProjectionFilter:
 
     @functools.cached_property
     def _sides(self) -> tuple[_Side, _Side]:
-        return self._side(self._left), self._side(self._right)
+        return self._side(np.asarray(self._left)), self._side(np.asarray(self._right))
 
     def plan(self, radii: FilterRadii) -> Plan:
         """Choose the number of dimensions by the share of a sample of pairs that each leaves open."""
@@ -243,7 +245,7 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return limited
 
 
-def _principal_directions(sample: FloatArray, count: int) -> SingleArray:
+def _principal_directions(sample: SingleArray, count: int) -> SingleArray:
     """Return orthonormal columns near the leading principal directions, by one step of subspace iteration.
 
     Any orthonormal basis gives right answers; this one leaves few pairs open.  The start is the sample itself, so that

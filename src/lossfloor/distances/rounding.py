@@ -32,11 +32,6 @@ _BYTE_COST = 0.3
 _OPEN_COST = 4.0
 
 
-def suits(left: npt.NDArray[Any], right: npt.NDArray[Any], level: str) -> bool:
-    """Tell whether the processor multiplies bytes, and all K fit its integers."""
-    return _core.multiplies_bytes(level) and 255**2 * left.shape[1] < 2**31
-
-
 class ByteRounding:
     """Examples on a grid of bytes, ready for any threshold.
 

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import _core
+from lossfloor.distances.rows import Rows
 from lossfloor.exact import Order
 
 _U32 = 2.0**-24
@@ -70,7 +71,8 @@ class Route:
     metric : str
         "l1", "l2", "linf" or "lp".
     left, right : ndarray, shape (n, d) and (m, d)
-        The examples as the kernel reads them (of one dtype), or before the centring if there is one.
+        The examples as the kernel reads them (of one dtype), or before the centring if there is one.  `Rows` where
+        the kernel looks for them in the data.
     scale : Fraction
         Distances of what the kernel reads are those of the data times this power of two.
     relative, absolute : float
@@ -83,8 +85,8 @@ class Route:
 
     name: str
     metric: str
-    left: npt.NDArray[Any]
-    right: npt.NDArray[Any]
+    left: Any
+    right: Any
     scale: Fraction = Fraction(1)
     relative: float = 0.0
     absolute: float = 0.0
@@ -94,15 +96,17 @@ class Route:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the entries that the kernel reads."""
-        return self.right.dtype if self.centring is None else np.dtype(self.centring.dtype)
+        return np.dtype(self.right.dtype if self.centring is None else self.centring.dtype)
 
     @property
     def exact_keys(self) -> bool:
         """Whether keys are integers without any rounding."""
         return self.relative == 0.0 and self.absolute == 0.0
 
-    def rows(self, start: int, stop: int, threads: int) -> npt.NDArray[Any]:
+    def rows(self, start: int, stop: int, threads: int) -> Any:
         """Return some left-hand examples as the kernel reads them."""
+        if isinstance(self.left, Rows):
+            return self.left.part(start, stop)
         rows = self.left[start:stop]
         return rows if self.centring is None else self.centring(rows, threads)
 
@@ -114,6 +118,8 @@ class Route:
             np.float32: _core.StripsF32,
             np.float64: _core.StripsF64,
         }
+        if isinstance(self.right, Rows):
+            return _core.StripsU8(self.metric, self.right.data, p, None, level, self.right.places)
         right = self.right if self.centring is None else self.centring(self.right, threads)
         made: Strips = kinds[right.dtype.type](self.metric, right, p, self.ranking, level)
         return made
@@ -132,9 +138,7 @@ def roundings_of_power(order: Order) -> float:
     return 2 * p if Fraction(p) == order else 752 * p
 
 
-def choose(
-    order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, precise: bool = False, level: str = BEST
-) -> Route:
+def choose(order: Order, left: Any, right: Any, *, precise: bool = False, level: str = BEST) -> Route:
     """Choose the fastest route that fits the data.
 
     Parameters
@@ -142,7 +146,7 @@ def choose(
     order : Fraction or None
         p of the norm; None is the maximum norm.
     left, right : ndarray, shape (n, d) and (m, d)
-        Integers, float32 or float64.
+        Integers, float32 or float64; `Rows` if `looks_for_rows`.
     precise : bool
         Use double precision where single would do: slower, with fewer pairs left open.
     level : str
@@ -155,7 +159,7 @@ def choose(
     integers = as_integers(left, right)
     if order == 2:
         if integers is not None:
-            if _core.multiplies_bytes(level):
+            if multiplies_bytes(left.shape[1], level):
                 route = _uint8_products(*integers)
                 if route is not None:
                     return route
@@ -171,6 +175,16 @@ def choose(
         if route is not None:
             return route
     return _float_folds(order, left, right, integers)
+
+
+def looks_for_rows(order: Order, left: Rows | npt.NDArray[Any], right: Rows | npt.NDArray[Any], level: str) -> bool:
+    """Tell whether the route reads `Rows` where they are, without a copy of them."""
+    return order == 2 and left.dtype == right.dtype == np.uint8 and multiplies_bytes(left.shape[1], level)
+
+
+def multiplies_bytes(features: int, level: str) -> bool:
+    """Tell whether the processor multiplies bytes, and squared distances of so many features fit int32."""
+    return _core.multiplies_bytes(level) and 255**2 * features < 2**31
 
 
 def as_integers(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
@@ -206,8 +220,7 @@ def _shifted(side: npt.NDArray[Any], shift: npt.NDArray[np.int64], dtype: type[n
 
 
 def _uint8_products(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Route | None:
-    if 255**2 * left.shape[1] >= 2**31:  # squared distances fit int32, and sums on the way are right modulo 2^32
-        return None
+    # Sums on the way are right modulo 2^32.
     sides = _as_bytes(left, right)
     return None if sides is None else Route("uint8 products, exact", "l2", *sides)
 

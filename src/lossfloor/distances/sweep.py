@@ -17,7 +17,8 @@ import numpy.typing as npt
 from lossfloor import _core, exact
 from lossfloor.distances import routes
 from lossfloor.distances.filter import DIMENSIONS, FilterRadii, Plan, PreparedFilter, ProjectionFilter
-from lossfloor.distances.rounding import ByteRounding, PreparedRounding, suits
+from lossfloor.distances.rounding import ByteRounding, PreparedRounding
+from lossfloor.distances.rows import Rows
 from lossfloor.exact import Order
 
 Bits = npt.NDArray[np.uint64]
@@ -75,7 +76,7 @@ class PairSweep:
     ----------
     order : Fraction or None
         p of the norm, at least 1; None is the maximum norm.
-    left, right : ndarray, shape (n, d) and (m, d)
+    left, right : ndarray or Rows, shape (n, d) and (m, d)
         Integers, float32 or float64, without NaN and infinity.
     level : str, default "avx512"
         The most instructions of the processor that kernels may use (for tests): "portable", "avx2" or "avx512".
@@ -87,11 +88,13 @@ class PairSweep:
     """
 
     def __init__(
-        self, order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, level: str = routes.BEST
+        self, order: Order, left: npt.NDArray[Any] | Rows, right: npt.NDArray[Any] | Rows, *, level: str = routes.BEST
     ) -> None:
+        if not routes.looks_for_rows(order, left, right, level):
+            left, right = np.asarray(left), np.asarray(right)
         self.order = order
-        self.left = left
-        self.right = right
+        self.left: Any = left
+        self.right: Any = right
         self._level = level
         #: What the projection filter planned at its last use.
         self.plan: Plan | None = None
@@ -141,7 +144,7 @@ class PairSweep:
     @functools.cached_property
     def _rounding(self) -> ByteRounding | None:
         sides = self._float_sides() if self._can_filter() and self.route.centring is not None else None
-        if sides is None or not suits(self.left, self.right, self._level):
+        if sides is None or not routes.multiplies_bytes(self.left.shape[1], self._level):
             return None
         return ByteRounding(sides[0], sides[1], threads=thread_count(), level=self._level)
 
@@ -224,7 +227,9 @@ class PairSweep:
             if route.exact_keys and not isinstance(key, tuple):
                 limit = key.numerator // key.denominator
                 if rows.dtype in (np.uint8, np.int16):
-                    return strips.within(rows, min(limit, 2**62), threads), _NO_PAIRS  # type: ignore[union-attr]
+                    data, places = (rows.data, rows.places) if isinstance(rows, Rows) else (rows, None)
+                    bits = strips.within(data, min(limit, 2**62), threads, places)  # type: ignore[union-attr]
+                    return bits, _NO_PAIRS
                 # Keys are whole numbers: a threshold half-way between two of them is as good as the true one.
                 middle = float(min(limit, 2**53)) + 0.5
                 lower = upper = middle
@@ -237,7 +242,7 @@ class PairSweep:
         # Radii below all normal doubles are rounded by up to 2^-1074.
         absolute = route.absolute + 2.0**-1060
         slack = routes.roundings_of_power(self.order) * 2.0**-48
-        return strips.within_radii(rows, route.relative, absolute, left, right, slack, threads)
+        return strips.within_radii(np.asarray(rows), route.relative, absolute, left, right, slack, threads)
 
     def _filtered(
         self, prepared: PreparedFilter | PreparedRounding, start: int, stop: int, radii: Radii
@@ -449,7 +454,7 @@ class PairSweep:
 
     def _levels(self, start: int, stop: int, thresholds: Sequence[Fraction]) -> tuple[Levels, npt.NDArray[np.uint32]]:
         route, strips, threads = self.route, self._strips, thread_count()
-        rows = route.rows(start, stop, threads)
+        rows = np.asarray(route.rows(start, stop, threads))
         keys = [self._scaled_key(threshold) for threshold in thresholds]
         if route.exact_keys:
             limits = [key.numerator // key.denominator for key in keys if not isinstance(key, tuple)]
