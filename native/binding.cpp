@@ -454,6 +454,13 @@ NB_MODULE(_core, m) {
   bind_rounded<double>(m, "RoundedF64");
 
   m.def(
+      "product_roundings",
+      [](std::size_t features, bool doubles, const std::string& level) {
+        const Level most = level_named(level);
+        return doubles ? product_roundings<double>(features, most) : product_roundings<float>(features, most);
+      },
+      nb::arg("features"), nb::arg("doubles"), nb::arg("level") = "avx512");
+  m.def(
       "centred",
       [](In2<float> rows, In1<double> centre, double scale, int threads) {
         require(centre.shape(0) == rows.shape(1), "centre must have a value for each feature");

@@ -397,6 +397,26 @@ def test_data_on_a_grid_of_bytes_leave_next_to_nothing_open() -> None:
 # What must not matter.
 
 
+@pytest.mark.parametrize("kind", ["float32", "float32 offset", "float64"])
+def test_products_of_rows_of_several_chunks(kind: str) -> None:
+    rng = np.random.default_rng(12)
+    n, m, d = 7, 70, 1700
+    left, right = ROUNDED[kind](rng, n, d), ROUNDED[kind](rng, m, d)
+    right[:60] = left[0] + rng.choice([-1e-3, 1e-3], (60, d))  # many pairs at nearly the same distance
+    p = Fraction(2)
+    pairs = AllPairs(p, left, right)
+    ordered = sorted(pairs.near(i, j) for i in range(n) for j in range(m))
+    for place in (10, 30, 59, 65, -1):
+        for factor in (
+            1,
+            1 + Fraction(1, 2**60),
+            1 - Fraction(1, 2**60),
+            1 + Fraction(1, 10**6),
+            1 - Fraction(1, 10**6),
+        ):
+            assert_right(p, left, right, pairs, Radii((ordered[place] * factor,), (Fraction(0),)))
+
+
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5"])
 @pytest.mark.parametrize("kind", ["uint8", "int16", "float32", "float64"])

@@ -41,7 +41,23 @@ std::int32_t as_key(std::int64_t limit) {
 
 std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 
+// Pieces that the features of a panel are cut into.
+template <class T>
+std::size_t chunks_of(std::size_t features, const Kernels& kernels) {
+  const std::size_t most = kChunkBytes / (kernels.panel * sizeof(T));
+  return std::max<std::size_t>(1, (features + most - 1) / most);
+}
+
 }  // namespace
+
+template <class T>
+std::size_t product_roundings(std::size_t features, Level level) {
+  const std::size_t chunks = chunks_of<T>(features, kernels(level));
+  return 1 + (features + chunks - 1) / chunks + chunks;
+}
+
+template std::size_t product_roundings<float>(std::size_t, Level);
+template std::size_t product_roundings<double>(std::size_t, Level);
 
 std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::size_t features) {
   std::int32_t sum;
@@ -88,8 +104,7 @@ struct Strips<T>::Layout {
       if (std::is_same_v<T, std::uint8_t> && kernels->dot_u8 == nullptr) {
         throw std::invalid_argument("l2 of uint8 goes by int16 on this processor");
       }
-      const std::size_t most = kChunkBytes / (kernels->panel * sizeof(T));
-      n_chunks = std::max<std::size_t>(1, (features + most - 1) / most);
+      n_chunks = chunks_of<T>(features, *kernels);
       chunk = round_up((features + n_chunks - 1) / n_chunks, kDepth<T>);
       padded = chunk * n_chunks;
       packed.assign(words * kStrip * padded, T{});
@@ -242,11 +257,8 @@ struct Strips<T>::Layout {
     }
   }
 
-  template <class Consume>
-  void products(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch,
-                const Consume& consume) const {
-    using Product = std::conditional_t<kExact<T>, std::int32_t, T>;
-    const std::size_t width = kernels->panel;
+  // Puts the rows of a block and their squares into the scratch.
+  void pack_rows(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch) const {
     scratch.left.assign(kBlockRows * padded, T{});
     scratch.left_squares.resize(kBlockRows);
     for (std::size_t i = begin; i < end; ++i) {
@@ -261,7 +273,14 @@ struct Strips<T>::Layout {
         scratch.left_squares[i - begin] = square_of<Key<T>>(row, features);
       }
     }
-    const std::size_t tiles = (end - begin + kTile - 1) / kTile;
+  }
+
+  // Calls finish(word, sums) with the products of the packed rows and the columns of every strip, sums[row][column].
+  template <class Finish>
+  void multiply(std::size_t rows_packed, const Scratch& scratch, const Finish& finish) const {
+    using Product = std::conditional_t<kExact<T>, std::int32_t, T>;
+    const std::size_t width = kernels->panel;
+    const std::size_t tiles = (rows_packed + kTile - 1) / kTile;
     std::vector<Product> sums(kBlockRows * kStrip);
     for (std::size_t word = 0; word < words; ++word) {
       std::fill(sums.begin(), sums.end(), Product{});
@@ -284,8 +303,17 @@ struct Strips<T>::Layout {
           }
         }
       }
+      finish(word, sums.data());
+    }
+  }
+
+  template <class Consume>
+  void products(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch,
+                const Consume& consume) const {
+    pack_rows(left, begin, end, scratch);
+    multiply(end - begin, scratch, [&](std::size_t word, auto* sums) {
       for (std::size_t i = begin; i < end; ++i) {
-        Product* row = sums.data() + (i - begin) * kStrip;
+        auto* row = sums + (i - begin) * kStrip;
         if constexpr (kExact<T>) {
           kernels->squares_i32(row, squares_i32.data() + word * kStrip, scratch.left_squares[i - begin]);
           consume(i, word, row, nullptr, true, scratch);
@@ -299,21 +327,76 @@ struct Strips<T>::Layout {
           consume(i, word, scratch.keys.data(), scratch.scale.data(), true, scratch);
         }
       }
-    }
+    });
   }
 
   template <class Consume>
   DoubtfulPairs sweep(MatrixView<T> left, Key<T> limit, int threads, const Consume& consume) const {
+    return over_blocks(left, threads, [&](std::size_t begin, Scratch& scratch) {
+      block(left, begin, limit, scratch, consume);
+    });
+  }
+
+  // Calls work(first row, scratch) for every block of rows; returns the doubtful pairs that the scratches hold then.
+  template <class Work>
+  DoubtfulPairs over_blocks(MatrixView<T> left, int threads, const Work& work) const {
     if (left.columns != features) throw std::invalid_argument("left and right differ in their features");
     const std::size_t blocks = (left.rows + kBlockRows - 1) / kBlockRows;
     std::vector<Scratch> scratch(static_cast<std::size_t>(std::max(threads, 1)));
     in_parallel(blocks, threads, [&](std::size_t worker, std::size_t block_index) {
-      block(left, block_index * kBlockRows, limit, scratch[worker], consume);
+      work(block_index * kBlockRows, scratch[worker]);
     });
     DoubtfulPairs all;
     for (auto& part : scratch) all.insert(all.end(), part.doubtful.begin(), part.doubtful.end());
     std::sort(all.begin(), all.end());
     return all;
+  }
+
+  // Products of floats against one threshold, without keys. With s = |a|^2 + |b|^2 a pair is surely within it where
+  // s - 2 ab + relative s + absolute <= lower, hence where
+  //     ab >= ((1 + relative) |a|^2 + absolute - lower) / 2  +  (1 + relative) |b|^2 / 2,
+  // and surely beyond where ab < ((1 - relative) |a|^2 - absolute - upper) / 2 + (1 - relative) |b|^2 / 2. Both sums
+  // are made in single precision, from terms moved apart by more than that can cost.
+  DoubtfulPairs products_within(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
+                                std::uint64_t* bits) const {
+    if constexpr (!std::is_same_v<T, float>) {
+      throw std::logic_error("only floats have products in single precision");
+    } else {
+      const double wide = 1 + rounding.relative;
+      const double narrow = 1 - rounding.relative;
+      std::vector<float> nears(words * kStrip);
+      std::vector<float> fars(words * kStrip);
+      for (std::size_t j = 0; j < nears.size(); ++j) {
+        nears[j] = moved(wide * squares[j] / 2, 1);
+        fars[j] = moved(narrow * squares[j] / 2, -1);
+      }
+      return over_blocks(left, threads, [&](std::size_t begin, Scratch& scratch) {
+        const std::size_t end = std::min(left.rows, begin + kBlockRows);
+        std::vector<float> near(kBlockRows);
+        std::vector<float> far(kBlockRows);
+        pack_rows(left, begin, end, scratch);
+        for (std::size_t i = 0; i < end - begin; ++i) {
+          near[i] = moved((wide * scratch.left_squares[i] + rounding.absolute - threshold.lower) / 2, 1);
+          far[i] = moved((narrow * scratch.left_squares[i] - rounding.absolute - threshold.upper) / 2, -1);
+        }
+        multiply(end - begin, scratch, [&](std::size_t word, const float* sums) {
+          for (std::size_t i = 0; i < end - begin; ++i) {
+            const StripOutcome outcome =
+                kernels->between_f32(sums + i * kStrip, near[i], nears.data() + word * kStrip, far[i],
+                                     fars.data() + word * kStrip);
+            bits[(begin + i) * words + word] = outcome.within & valid(word);
+            report(begin + i, word, outcome.doubtful & valid(word), scratch.doubtful);
+          }
+        });
+      });
+    }
+  }
+
+  // A term of a sum of two in single precision, moved by 5 u of itself upwards or downwards: 1 u for its own rounding
+  // to single precision, 1 u for that of the sum, the rest for those of this and of what it was made from.
+  static float moved(double value, double direction) {
+    const double far = value + direction * (5 * 0x1p-24 * std::abs(value) + 0x1p-140);
+    return static_cast<float>(std::clamp(far, -1e38, 1e38));  // products are far smaller
   }
 
   static void report(std::size_t row, std::size_t word, std::uint64_t bits, DoubtfulPairs& pairs) {
@@ -432,6 +515,9 @@ template <class T>
 DoubtfulPairs Strips<T>::within_bracket(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
                                         std::uint64_t* bits) const {
   const Layout& layout = *layout_;
+  if constexpr (std::is_same_v<T, float>) {
+    if (layout.metric == Metric::l2) return layout.products_within(left, rounding, threshold, threads, bits);
+  }
   return layout.sweep(
       left, layout.abandon_limit(threshold.upper, rounding), threads,
       [&](std::size_t row, std::size_t word, const Key<T>* keys, const double* scale, bool alive, auto& scratch) {

@@ -43,6 +43,11 @@ inline std::size_t words_for(std::size_t columns) { return (columns + kStrip - 1
 // |a|^2 added, it makes the squared distance of a and b, which is right as it is where it is below 2^31.
 std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::size_t features);
 
+// How often at most a product of two entries is rounded on its way into the product of two rows, for floats and doubles:
+// once itself, then once for each feature of its chunk and once for each chunk.
+template <class T>
+std::size_t product_roundings(std::size_t features, Level level);
+
 // out[i][k] = scale * rows[i][k] - centre[k], computed in double precision and rounded to float.
 void centred(MatrixView<float> rows, const double* centre, double scale, int threads, float* out);
 

@@ -13,7 +13,8 @@ Bounds (u is 2^-24 for float32 and 2^-53 for float64, gamma_k = k u / (1 - k u))
 - Integers of 2^53 and more are rounded when they become doubles: an absolute error of 2^-53 of the largest of them.
 - l2 on floats goes by products.  Examples are scaled by a power of two (exact) and centred in double precision, then
   rounded to the kernel's type: entry by entry a relative error of kappa = u + 2^-52.  With a, b the rounded examples
-  and s = |a|^2 + |b|^2, the product is off by gamma_{d+8} |a||b| <= gamma_{d+8} s / 2, the squares (in double) by
+  and s = |a|^2 + |b|^2, the product is off by gamma_{c+8} |a||b| <= gamma_{c+8} s / 2, where c is how often a product
+  of entries is rounded on its way through the sum, which goes by chunks of the features; the squares (in double) by
   2^-53 (d+8) s, and the rounding of the examples moves the squared distance by at most kappa (2 + kappa) (|a| + |b|)^2
   <= 2 kappa (2 + kappa) s.  The sum of these is the relative bound on s that the kernel uses.
 """
@@ -169,7 +170,7 @@ def choose(order: Order, left: Any, right: Any, *, precise: bool = False, level:
             route = _whole_float64_products(*integers)
             if route is not None:
                 return route
-        return _float_products(left, right, np.float64 if precise else np.float32)
+        return _float_products(left, right, np.float64 if precise else np.float32, level)
     if integers is not None and order in (1, None):
         route = _uint8_folds(order, *integers)
         if route is not None:
@@ -279,7 +280,9 @@ def exponent_of(*sides: npt.NDArray[Any]) -> int:
     return 0 if largest == 0 else int(np.frexp(largest)[1])
 
 
-def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]]) -> Route:
+def _float_products(
+    left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]], level: str
+) -> Route:
     d = left.shape[1]
     exponent = exponent_of(left, right)
     # Any centre will do; one near the mean makes the squares, and with them the rounding, small.
@@ -287,7 +290,8 @@ def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type
     centre = (np.ldexp(samples[0], -exponent).mean(axis=0) + np.ldexp(samples[1], -exponent).mean(axis=0)) / 2
     u = _U32 if dtype is np.float32 else _U64
     kappa = u + 2 * _U64
-    relative = _SAFETY * (gamma(d + 8, u) + 2 * kappa * (2 + kappa) + _U64 * (d + 8))
+    roundings = _core.product_roundings(d, dtype is np.float64, level)
+    relative = _SAFETY * (gamma(roundings + 8, u) + 2 * kappa * (2 + kappa) + _U64 * (d + 8))
     # Underflow, in the scaling, in the rounding to `dtype` and in the products of entries below 1 in size.
     absolute = d * (2.0**-140 if dtype is np.float32 else 2.0**-1060)
     # Both entries are off by 2^-53 at most, and their difference is at most 2.
