@@ -13,9 +13,13 @@
 namespace lossfloor {
 namespace {
 
-// Rows of a block: their packed features and those of one strip fit the second-level cache together.
+// Most rows of a block, for products more, up to so many bytes: all strips pass by for every block, so that many
+// rows are good, as long as the second-level cache has room for a strip beside them.
 constexpr std::size_t kBlockRows = 48;
-static_assert(kBlockRows % kTile == 0, "a block is whole tiles");
+template <class T>
+constexpr std::size_t kProductRows = sizeof(T) == 1 ? 96 : 144;
+constexpr std::size_t kProductBytes = 480 << 10;
+static_assert(kBlockRows % kTile == 0 && kProductRows<float> % kTile == 0, "a block is whole tiles");
 
 template <class T>
 constexpr bool kExact = std::is_integral_v<T>;
@@ -180,19 +184,18 @@ struct Strips<T>::Layout {
   struct Scratch {
     std::vector<T> left;                        // packed rows of the block (l2)
     std::vector<T> products;                    // float products (l2 of float)
-    std::vector<Key<T>> keys;                   // kBlockRows x kStrip
+    std::vector<Key<T>> keys;                   // rows of the block x kStrip
     std::vector<double> scale;                  // kStrip
-    std::vector<Key<T>> left_squares;           // kBlockRows
+    std::vector<Key<T>> left_squares;           // of the rows of the block
     DoubtfulPairs doubtful;
   };
 
   // Calls consume(row, word, keys, scale, alive, scratch) for every row of the block and every strip. A strip that
   // is not alive has all its keys above `limit`.
   template <class Consume>
-  void block(MatrixView<T> left, std::size_t begin, Key<T> limit, Scratch& scratch,
+  void block(MatrixView<T> left, std::size_t begin, std::size_t end, Key<T> limit, Scratch& scratch,
              const Consume& consume) const {
-    const std::size_t end = std::min(left.rows, begin + kBlockRows);
-    scratch.keys.resize(kBlockRows * kStrip);
+    scratch.keys.resize((end - begin) * kStrip);
     scratch.scale.resize(kStrip);
     if constexpr (std::is_same_v<T, std::uint8_t>) {
       if (metric == Metric::l1) {
@@ -240,7 +243,7 @@ struct Strips<T>::Layout {
   template <class Consume>
   void sums_u8(MatrixView<T> left, std::size_t begin, std::size_t end, std::int32_t limit, Scratch& scratch,
                const Consume& consume) const {
-    scratch.left.assign(kBlockRows * padded, T{});
+    scratch.left.assign((end - begin) * padded, T{});
     for (std::size_t i = begin; i < end; ++i) {
       const T* row = left.row(i);
       T* target = scratch.left.data() + (i - begin) * padded;
@@ -259,8 +262,8 @@ struct Strips<T>::Layout {
 
   // Puts the rows of a block and their squares into the scratch.
   void pack_rows(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch) const {
-    scratch.left.assign(kBlockRows * padded, T{});
-    scratch.left_squares.resize(kBlockRows);
+    scratch.left.assign(round_up(end - begin, kTile) * padded, T{});
+    scratch.left_squares.resize(end - begin);
     for (std::size_t i = begin; i < end; ++i) {
       const T* row = left.row(i);
       T* copy = scratch.left.data() + (i - begin) * padded;
@@ -281,7 +284,7 @@ struct Strips<T>::Layout {
     using Product = std::conditional_t<kExact<T>, std::int32_t, T>;
     const std::size_t width = kernels->panel;
     const std::size_t tiles = (rows_packed + kTile - 1) / kTile;
-    std::vector<Product> sums(kBlockRows * kStrip);
+    std::vector<Product> sums(tiles * kTile * kStrip);
     for (std::size_t word = 0; word < words; ++word) {
       std::fill(sums.begin(), sums.end(), Product{});
       for (std::size_t part = 0; part < n_chunks; ++part) {
@@ -332,19 +335,30 @@ struct Strips<T>::Layout {
 
   template <class Consume>
   DoubtfulPairs sweep(MatrixView<T> left, Key<T> limit, int threads, const Consume& consume) const {
-    return over_blocks(left, threads, [&](std::size_t begin, Scratch& scratch) {
-      block(left, begin, limit, scratch, consume);
+    return over_blocks(left, threads, [&](std::size_t begin, std::size_t end, Scratch& scratch) {
+      block(left, begin, end, limit, scratch, consume);
     });
   }
 
-  // Calls work(first row, scratch) for every block of rows; returns the doubtful pairs that the scratches hold then.
+  // Rows of a block: as many for every thread, if there are enough of them.
+  std::size_t block_rows(std::size_t rows, int threads) const {
+    std::size_t most = kBlockRows;
+    if (metric == Metric::l2) {
+      most = std::clamp(kProductBytes / (padded * sizeof(T)) / kTile * kTile, kBlockRows, kProductRows<T>);
+    }
+    const std::size_t enough = std::max<std::size_t>(1, (rows + most - 1) / most);
+    const std::size_t blocks = round_up(enough, static_cast<std::size_t>(std::max(threads, 1)));
+    return std::max(kBlockRows / 2, round_up((rows + blocks - 1) / blocks, kTile));
+  }
+
+  // Calls work(begin, end, scratch) for every block of rows; returns the doubtful pairs that the scratches hold then.
   template <class Work>
   DoubtfulPairs over_blocks(MatrixView<T> left, int threads, const Work& work) const {
     if (left.columns != features) throw std::invalid_argument("left and right differ in their features");
-    const std::size_t blocks = (left.rows + kBlockRows - 1) / kBlockRows;
+    const std::size_t step = block_rows(left.rows, threads);
     std::vector<Scratch> scratch(static_cast<std::size_t>(std::max(threads, 1)));
-    in_parallel(blocks, threads, [&](std::size_t worker, std::size_t block_index) {
-      work(block_index * kBlockRows, scratch[worker]);
+    in_parallel((left.rows + step - 1) / step, threads, [&](std::size_t worker, std::size_t index) {
+      work(index * step, std::min(left.rows, (index + 1) * step), scratch[worker]);
     });
     DoubtfulPairs all;
     for (auto& part : scratch) all.insert(all.end(), part.doubtful.begin(), part.doubtful.end());
@@ -370,10 +384,9 @@ struct Strips<T>::Layout {
         nears[j] = moved(wide * squares[j] / 2, 1);
         fars[j] = moved(narrow * squares[j] / 2, -1);
       }
-      return over_blocks(left, threads, [&](std::size_t begin, Scratch& scratch) {
-        const std::size_t end = std::min(left.rows, begin + kBlockRows);
-        std::vector<float> near(kBlockRows);
-        std::vector<float> far(kBlockRows);
+      return over_blocks(left, threads, [&](std::size_t begin, std::size_t end, Scratch& scratch) {
+        std::vector<float> near(end - begin);
+        std::vector<float> far(end - begin);
         pack_rows(left, begin, end, scratch);
         for (std::size_t i = 0; i < end - begin; ++i) {
           near[i] = moved((wide * scratch.left_squares[i] + rounding.absolute - threshold.lower) / 2, 1);
