@@ -16,6 +16,7 @@
 #include "lossfloor/maxima.hpp"
 #include "lossfloor/optprob.hpp"
 #include "lossfloor/pairs.hpp"
+#include "lossfloor/rounded.hpp"
 
 using namespace lossfloor;
 
@@ -28,6 +29,7 @@ using BitsAndPairs = nb::typed<nb::tuple, Bits, Pairs>;
 using LevelsAndPairs = nb::typed<nb::tuple, Out2<std::uint8_t>, Pairs>;
 using BitsAndCount = nb::typed<nb::tuple, Bits, std::size_t>;
 using BitsPairsAndCount = nb::typed<nb::tuple, Bits, Pairs, std::size_t>;
+using BytesAndSquare = nb::typed<nb::tuple, Out2<std::uint8_t>, double>;
 using Projected = nb::typed<nb::tuple, Out2<float>, Out1<double>, Out2<double>>;
 using SolvedArrays = nb::typed<nb::tuple, Out1<std::int32_t>, Out1<std::int32_t>, Out1<std::int64_t>, Out1<std::int64_t>,
                                Out2<std::int32_t>, Out1<std::int64_t>, Out1<std::uint64_t>, std::int64_t, std::int64_t>;
@@ -77,17 +79,18 @@ nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
   cls.def(
          "__init__",
          [](Self* self, const std::string& metric, In2<T> right, double p, const std::optional<In1<std::int32_t>>& ranking,
-            const std::string& level) {
+            const std::string& level, const Places& places) {
            const Metric chosen = metric_named(metric);
            const Level most = level_named(level);
-           const auto matrix = view(right);
+           const auto matrix = view(right, places);
            require(matrix.rows > 0 && matrix.columns > 0, "right must have a row and a column");
            require(!ranking || is_order(*ranking, matrix.columns), "ranking must be an order of the features");
            nb::gil_scoped_release release;
            new (self) Self(chosen, p, matrix, ranking ? ranking->data() : nullptr, most);
          },
          nb::arg("metric"), nb::arg("right").noconvert(), nb::arg("p") = 2.0,
-         nb::arg("ranking").noconvert() = nb::none(), nb::arg("level") = "avx512")
+         nb::arg("ranking").noconvert() = nb::none(), nb::arg("level") = "avx512",
+         nb::arg("places").noconvert() = nb::none())
       .def_prop_ro("count", &Self::count)
       .def_prop_ro("features", &Self::features)
       .def_prop_ro("kernel", &Self::kernel_name)
@@ -148,16 +151,18 @@ void bind_exact(nb::class_<Strips<T>> cls) {
   using Self = Strips<T>;
   cls.def(
          "within",
-         [](const Self& self, In2<T> left, std::int64_t limit, int threads) {
+         [](const Self& self, In2<T> left, std::int64_t limit, int threads, const Places& places) {
            require(left.shape(1) == self.features(), "left must have the features of right");
-           auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.count()));
+           const auto rows = view(left, places);
+           auto bits = new_matrix<std::uint64_t>(rows.rows, words_for(self.count()));
            {
              nb::gil_scoped_release release;
-             self.within(view(left), limit, threads, bits.data());
+             self.within(rows, limit, threads, bits.data());
            }
            return bits;
          },
-         nb::arg("left").noconvert(), nb::arg("limit"), nb::arg("threads"))
+         nb::arg("left").noconvert(), nb::arg("limit"), nb::arg("threads"),
+         nb::arg("places").noconvert() = nb::none())
       .def(
           "levels",
           [](const Self& self, In2<T> left, In1<std::int32_t> thresholds, int threads) {
@@ -264,6 +269,58 @@ void bind_whole_filter(nb::class_<BoundFilter<T>> cls) {
       },
       nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
       nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("limit"), nb::arg("threads"));
+}
+
+// The strips look at `right` for as long as they live.
+template <class T>
+struct BoundRounded {
+  In2<T> right;
+  RoundedStrips<T> strips;
+
+  BoundRounded(In2<T> right_, const In2<std::uint8_t>& bytes, const std::string& level)
+      : right((require(bytes.shape(0) == right_.shape(0) && bytes.shape(1) == right_.shape(1),
+                       "bytes must have the shape of right"),
+               right_)),
+        strips(view(right), view(bytes), level_named(level)) {}
+};
+
+template <class T>
+void bind_rounded(nb::module_& m, const char* name) {
+  using Self = BoundRounded<T>;
+  m.def(
+      "round_to_bytes",
+      [](In2<T> rows, In1<double> low, double step, int threads) {
+        require(low.shape(0) == rows.shape(1), "low must have a value for each feature");
+        auto bytes = new_matrix<std::uint8_t>(rows.shape(0), rows.shape(1));
+        double square = 0;
+        {
+          nb::gil_scoped_release release;
+          square = round_to_bytes<T>(view(rows), low.data(), step, threads, bytes.data());
+        }
+        return BytesAndSquare(nb::make_tuple(bytes, square));
+      },
+      nb::arg("rows").noconvert(), nb::arg("low").noconvert(), nb::arg("step"), nb::arg("threads"));
+  nb::class_<Self>(m, name)
+      .def(nb::init<In2<T>, In2<std::uint8_t>, const std::string&>(), nb::arg("right").noconvert(),
+           nb::arg("bytes").noconvert(), nb::arg("level") = "avx512")
+      .def(
+          "within_bracket",
+          [](const Self& self, In2<T> left, In2<std::uint8_t> bytes, std::int64_t inner, std::int64_t outer,
+             double relative, double lower, double upper, int threads) {
+            require(left.shape(1) == self.strips.features(), "left must have the features of right");
+            require(bytes.shape(0) == left.shape(0) && bytes.shape(1) == left.shape(1),
+                    "bytes must have the shape of left");
+            auto bits = new_matrix<std::uint64_t>(left.shape(0), words_for(self.strips.count()));
+            DoubtfulPairs doubtful;
+            {
+              nb::gil_scoped_release release;
+              doubtful = self.strips.within_bracket(view(left), view(bytes), inner, outer, relative, {lower, upper},
+                                                    threads, bits.data());
+            }
+            return BitsAndPairs(nb::make_tuple(bits, as_array(doubtful)));
+          },
+          nb::arg("left").noconvert(), nb::arg("bytes").noconvert(), nb::arg("inner"), nb::arg("outer"),
+          nb::arg("relative"), nb::arg("lower"), nb::arg("upper"), nb::arg("threads"));
 }
 
 template <class T>
@@ -386,6 +443,28 @@ NB_MODULE(_core, m) {
   bind_whole_filter(bind_filter<std::int16_t>(m, "FilterI16"));
   bind_filter<float>(m, "FilterF32");
   bind_filter<double>(m, "FilterF64");
+  bind_rounded<float>(m, "RoundedF32");
+  bind_rounded<double>(m, "RoundedF64");
+
+  m.def(
+      "product_roundings",
+      [](std::size_t features, bool doubles, const std::string& level) {
+        const Level most = level_named(level);
+        return doubles ? product_roundings<double>(features, most) : product_roundings<float>(features, most);
+      },
+      nb::arg("features"), nb::arg("doubles"), nb::arg("level") = "avx512");
+  m.def(
+      "centred",
+      [](In2<float> rows, In1<double> centre, double scale, int threads) {
+        require(centre.shape(0) == rows.shape(1), "centre must have a value for each feature");
+        auto out = new_matrix<float>(rows.shape(0), rows.shape(1));
+        {
+          nb::gil_scoped_release release;
+          centred(view(rows), centre.data(), scale, threads, out.data());
+        }
+        return out;
+      },
+      nb::arg("rows").noconvert(), nb::arg("centre").noconvert(), nb::arg("scale"), nb::arg("threads"));
 
   m.def(
       "largest_within",

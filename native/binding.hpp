@@ -70,6 +70,18 @@ inline void require(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
+// The rows at some places of a matrix, or all of them.
+using Places = std::optional<In1<std::int64_t>>;
+template <class T>
+lossfloor::MatrixView<T> view(const In2<T>& matrix, const Places& places) {
+  if (!places) return view(matrix);
+  for (std::size_t i = 0; i < places->shape(0); ++i) {
+    const std::int64_t place = places->data()[i];
+    require(place >= 0 && static_cast<std::size_t>(place) < matrix.shape(0), "places must be rows of the matrix");
+  }
+  return {matrix.data(), places->shape(0), matrix.shape(1), places->data()};
+}
+
 // Looks for Ctrl-C and reports progress at most twenty times a second, whatever the rate of the calls.
 inline lossfloor::Poll make_poll(const std::optional<std::function<void(std::size_t)>>& progress) {
   auto last = std::chrono::steady_clock::now();

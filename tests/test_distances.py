@@ -12,7 +12,8 @@ import pytest
 from brute_force import AllPairs, Order, unpack
 
 from lossfloor import _core
-from lossfloor.distances import PairSweep, Radii, paired_within, sweep
+from lossfloor.distances import PairSweep, Radii, Rows, paired_within, sweep
+from lossfloor.distances.rounding import ByteRounding
 
 #: The most instructions that kernels may use; a processor that lacks some of them takes those that it has.
 LEVELS = ("portable", "avx2", "avx512")
@@ -276,7 +277,7 @@ def test_ties_of_whole_numbers_are_conflicts(dtype: type) -> None:
 def test_the_tests_above_take_every_route(kind: str, order: str, dtype: type, exact_keys: bool) -> None:
     rng = np.random.default_rng(0)
     route = PairSweep(ORDERS[order], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5), level="avx2").route
-    assert (route.right.dtype, route.exact_keys) == (dtype, exact_keys), route.name
+    assert (route.dtype, route.exact_keys) == (dtype, exact_keys), route.name
 
 
 @pytest.mark.parametrize(
@@ -286,7 +287,7 @@ def test_the_tests_above_take_every_route(kind: str, order: str, dtype: type, ex
 def test_products_of_bytes_where_the_processor_has_them(kind: str, dtype: type) -> None:
     rng = np.random.default_rng(0)
     route = PairSweep(ORDERS["l2"], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5)).route
-    assert route.right.dtype == (dtype if _core.multiplies_bytes() or dtype != np.uint8 else np.int16), route.name
+    assert route.dtype == (dtype if _core.multiplies_bytes() or dtype != np.uint8 else np.int16), route.name
 
 
 # The projection filter of Euclidean distances.
@@ -349,9 +350,97 @@ def test_the_projection_filter_changes_nothing_where_it_is_used(monkeypatch: pyt
             assert filtered.plan.cost < d  # it was used
             assert 0 < np.count_nonzero(expected) < expected.size
             assert np.array_equal(found, expected)
+            apart = PairSweep(Fraction(2), Rows(left, np.arange(n)), Rows(right, np.arange(m)))
+            assert np.array_equal(np.concatenate([unpack(bits, m) for _, _, bits in apart.within(radii)]), expected)
+
+
+ROUNDED: dict[str, Callable[[Generator, int, int], Points]] = {
+    "float32": lambda rng, n, d: rng.random((n, d), dtype=np.float32),
+    "float32 pixels": lambda rng, n, d: (rng.integers(0, 256, (n, d)) / 255).astype(np.float32),
+    "float32 constant": lambda rng, n, d: np.full((n, d), 0.1, dtype=np.float32),
+    "float32 offset": lambda rng, n, d: (1e4 + rng.random((n, d))).astype(np.float32),
+    "float64": lambda rng, n, d: rng.normal(size=(n, d)),
+    "float64 ties": lambda rng, n, d: rng.integers(0, 3, (n, d)) / 2,
+    "float64 one far": lambda rng, n, d: rng.random((n, d)) * np.where(np.arange(n)[:, None] == 1, 1e9, 1),
+    "float64 small": lambda rng, n, d: 2.0**-90 * rng.random((n, d)),
+    "float64 large": lambda rng, n, d: 2.0**90 * rng.random((n, d)),
+    "float64 tiny beside one": lambda rng, n, d: np.where(np.arange(d) == 0, 1.0, 1e-170 * rng.random((n, d))),
+}
+
+
+@pytest.mark.parametrize("kind", ROUNDED)
+def test_rounding_to_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "_LEAST_WORK_TO_FILTER", 0)
+    monkeypatch.setattr(ByteRounding, "cost", lambda *_: 0.0)
+    rng = np.random.default_rng(9)
+    n, m, d = 30, 70, 100
+    left, right = ROUNDED[kind](rng, n, d), ROUNDED[kind](rng, m, d)
+    right[:5] = left[:5]
+    p = Fraction(2)
+    pairs = AllPairs(p, left, right)
+    ordered = sorted(pairs.near(i, j) for i in range(n) for j in range(m))
+    for place in (5, n * m // 20, n * m // 3, -1):
+        for factor in (1, 1 + Fraction(1, 2**60), 1 - Fraction(1, 2**60), Fraction(1, 10**30), 1000):
+            threshold = ordered[place] * factor
+            assert_right(p, left, right, pairs, Radii((threshold / 3,), (threshold * 2 / 3,)))
+    assert_right(p, left, right, pairs, Radii((Fraction(0),), (Fraction(0),)))
+
+
+def test_data_on_a_grid_of_bytes_leave_next_to_nothing_open() -> None:
+    rng = np.random.default_rng(10)
+    left, right = ((rng.integers(0, 256, (n, 80)) / 255).astype(np.float32) for n in (50, 130))
+    left[0, :2], right[0, :2] = 0, 1
+    prepared = ByteRounding(left, right, threads=1, level="avx512").prepare(Fraction(3))
+    assert abs(prepared.inner - 765**2) <= prepared.outer - prepared.inner + 1 <= 5
 
 
 # What must not matter.
+
+
+@pytest.mark.parametrize("kind", ["float32", "float32 offset", "float64"])
+def test_products_of_rows_of_several_chunks(kind: str) -> None:
+    rng = np.random.default_rng(12)
+    n, m, d = 7, 70, 1700
+    left, right = ROUNDED[kind](rng, n, d), ROUNDED[kind](rng, m, d)
+    right[:60] = left[0] + rng.choice([-1e-3, 1e-3], (60, d))  # many pairs at nearly the same distance
+    p = Fraction(2)
+    pairs = AllPairs(p, left, right)
+    ordered = sorted(pairs.near(i, j) for i in range(n) for j in range(m))
+    for place in (10, 30, 59, 65, -1):
+        for factor in (
+            1,
+            1 + Fraction(1, 2**60),
+            1 - Fraction(1, 2**60),
+            1 + Fraction(1, 10**6),
+            1 - Fraction(1, 10**6),
+        ):
+            assert_right(p, left, right, pairs, Radii((ordered[place] * factor,), (Fraction(0),)))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5"])
+@pytest.mark.parametrize("kind", ["uint8", "int16", "float32", "float64"])
+def test_examples_by_their_places_are_as_good_as_copies(kind: str, order: str, level: str) -> None:
+    rng = np.random.default_rng(11)
+    data = DATA[kind](rng, 150, 7)
+    left, right = rng.permutation(150)[:40], np.sort(rng.permutation(150)[:100])
+    p = ORDERS[order]
+    threshold = AllPairs(p, data[left], data[right]).near(3, 5)
+    copies = PairSweep(p, data[left], data[right], level=level)
+    places = PairSweep(p, Rows(data, left), Rows(data, right), level=level)
+    for radii in (Radii((threshold,), (Fraction(0),)), Radii(split(rng, threshold, 40), split(rng, threshold, 100))):
+        for one, other in zip(copies.within(radii), places.within(radii), strict=True):
+            assert np.array_equal(one[2], other[2])
+    for one, other in zip(copies.levels([threshold]), places.levels([threshold]), strict=True):
+        assert np.array_equal(one[2], other[2])
+    assert copies.nearest() == places.nearest()
+
+
+def test_places_beyond_the_data_are_refused() -> None:
+    data = np.zeros((3, 4), dtype=np.uint8)
+    for place in (-1, 3):
+        with pytest.raises(ValueError, match="places must be rows"):
+            _core.StripsU8("l2", data, 2.0, None, "avx512", np.array([0, place]))
 
 
 @pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5", "l3"])

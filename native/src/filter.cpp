@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "lossfloor/parallel.hpp"
+#include "near.hpp"
 
 namespace lossfloor {
 namespace {
@@ -268,17 +269,6 @@ std::size_t FilteredStrips<T>::within(MatrixView<T> left, Projection projection,
   return open;
 }
 
-// A sum of squares in single precision is right up to relative * key + absolute, as long as it is far from overflow.
-struct NearBound {
-  double relative;
-  double absolute;
-};
-
-NearBound near_bound(std::size_t features) {
-  const double roundings = static_cast<double>(features + 4) * 0x1p-24;
-  return {roundings < 0.5 ? 1.01 * roundings / (1 - roundings) : 2.0, static_cast<double>(features) * 0x1p-140};
-}
-
 template <class T>
 template <class Threshold>
 std::uint64_t FilteredStrips<T>::decide_near(MatrixView<T> left, std::size_t i, std::size_t group_begin,
@@ -286,34 +276,22 @@ std::uint64_t FilteredStrips<T>::decide_near(MatrixView<T> left, std::size_t i, 
                                              const Threshold& threshold) const {
   std::uint64_t found = 0;
   const T* row = own.factors(left, i, group_begin);
-  [[maybe_unused]] const NearBound near_limits = near_bound(right_.columns);
+  const NearPairs<T> near(*kernels_, right_.columns, relative);
   for (; undecided != 0; undecided &= undecided - 1) {
     const auto c = static_cast<std::size_t>(__builtin_ctzll(undecided));
     const std::size_t j = word * kStrip + c;
     const T* other = right_.row(j);
     const Bracket bound = threshold(j);
-    double distance;
+    Nearness verdict;
     if constexpr (kWhole<T>) {
       std::int32_t product;
       multiply(*kernels_, row, &other, 1, right_.columns, &product);
-      distance = key(static_cast<std::uint32_t>(own.squares[i - group_begin]), j, product);
-    } else if constexpr (std::is_same_v<T, float>) {
-      const double near = kernels_->square_near_f32(row, other, right_.columns);
-      if (near < 1e37) {
-        const double margin = near_limits.relative * near + near_limits.absolute;
-        if (near + margin <= bound.lower) {
-          found |= std::uint64_t{1} << c;
-          continue;
-        }
-        if (near - margin > bound.upper) continue;
-      }
-      distance = kernels_->square_f32(row, other, right_.columns);
+      verdict = near.judged(key(static_cast<std::uint32_t>(own.squares[i - group_begin]), j, product), bound);
     } else {
-      distance = kernels_->square_f64(row, other, right_.columns);
+      verdict = near(row, other, bound);
     }
-    if (distance * (1 + relative) <= bound.lower) {
-      found |= std::uint64_t{1} << c;
-    } else if (!(distance * (1 - relative) > bound.upper)) {
+    if (verdict == Nearness::within) found |= std::uint64_t{1} << c;
+    if (verdict == Nearness::open) {
       own.doubtful.emplace_back(static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(j));
     }
   }

@@ -101,6 +101,20 @@ std::uint64_t at_most_i32_avx2(const std::int32_t* keys, std::int32_t limit) {
   return ~above;
 }
 
+StripOutcome between_f32_avx2(const float* products, float near, const float* nears, float far, const float* fars) {
+  StripOutcome outcome{0, 0};
+  for (std::size_t c = 0; c < kStrip; c += 8) {
+    const __m256 product = _mm256_loadu_ps(products + c);
+    const __m256 within = _mm256_add_ps(_mm256_set1_ps(near), _mm256_loadu_ps(nears + c));
+    const __m256 beyond = _mm256_add_ps(_mm256_set1_ps(far), _mm256_loadu_ps(fars + c));
+    const int inside = _mm256_movemask_ps(_mm256_cmp_ps(product, within, _CMP_GE_OQ));
+    const int outside = _mm256_movemask_ps(_mm256_cmp_ps(product, beyond, _CMP_LT_OQ));
+    outcome.within |= std::uint64_t{static_cast<std::uint8_t>(inside)} << c;
+    outcome.doubtful |= std::uint64_t{static_cast<std::uint8_t>(~(inside | outside))} << c;
+  }
+  return outcome;
+}
+
 // Sums of |a - b| over groups of eight bytes (vpsadbw), two rows at a time against the sixteen columns of a quarter,
 // whose features stay in the first-level cache from one pair of rows to the next.
 void l1_u8_avx2(const std::uint8_t* left, std::size_t rows, const std::uint8_t* right, std::size_t groups,
@@ -349,6 +363,7 @@ const Kernels& avx2_kernels() {
     wide.linf_within_u8 = linf_within_u8_avx2;
     wide.linf_pair_u8 = linf_pair_u8_avx2;
     wide.at_most_i32 = at_most_i32_avx2;
+    wide.between_f32 = between_f32_avx2;
     wide.levels_i32 = levels_i32_avx2;
     wide.at_most_u8 = at_most_u8_avx2;
     wide.products_i16 = products_i16_avx2;

@@ -245,6 +245,20 @@ StripOutcome at_most_f64_avx512(const double* keys, const double* scale, double 
   return outcome;
 }
 
+StripOutcome between_f32_avx512(const float* products, float near, const float* nears, float far, const float* fars) {
+  StripOutcome outcome{0, 0};
+  for (std::size_t c = 0; c < kStrip; c += 16) {
+    const __m512 product = _mm512_loadu_ps(products + c);
+    const __m512 within = _mm512_add_ps(_mm512_set1_ps(near), _mm512_loadu_ps(nears + c));
+    const __m512 beyond = _mm512_add_ps(_mm512_set1_ps(far), _mm512_loadu_ps(fars + c));
+    const __mmask16 inside = _mm512_cmp_ps_mask(product, within, _CMP_GE_OQ);
+    const __mmask16 outside = _mm512_cmp_ps_mask(product, beyond, _CMP_LT_OQ);
+    outcome.within |= std::uint64_t{inside} << c;
+    outcome.doubtful |= std::uint64_t{_mm512_knot(_mm512_kor(inside, outside))} << c;
+  }
+  return outcome;
+}
+
 // Up to 64 thresholds wait in four registers, and each of sixteen keys halves its way through them.
 void levels_i32_avx512(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
                        std::uint8_t* levels) {
@@ -506,6 +520,7 @@ const Kernels& avx512_kernels() {
     wide.at_most_i32 = at_most_i32_avx512;
     wide.at_most_u8 = at_most_u8_avx512;
     wide.at_most_f64 = at_most_f64_avx512;
+    wide.between_f32 = between_f32_avx512;
     wide.levels_i32 = levels_i32_avx512;
     wide.products_u8 = products_u8_avx512;
     wide.sums_u8 = sums_u8_avx512;

@@ -188,6 +188,17 @@ std::uint64_t at_most_i32_plain(const std::int32_t* keys, std::int32_t limit) {
   return gather_bits(flags);
 }
 
+StripOutcome between_f32_plain(const float* products, float near, const float* nears, float far, const float* fars) {
+  StripOutcome outcome{0, 0};
+  for (std::size_t c = 0; c < kStrip; ++c) {
+    const bool inside = products[c] >= near + nears[c];
+    const bool outside = products[c] < far + fars[c];
+    outcome.within |= std::uint64_t{inside} << c;
+    outcome.doubtful |= std::uint64_t{!inside && !outside} << c;
+  }
+  return outcome;
+}
+
 StripOutcome at_most_f64_plain(const double* keys, const double* scale, double relative, double absolute,
                                Bracket threshold) {
   std::uint8_t within[kStrip];
@@ -334,6 +345,7 @@ constexpr Kernels plain_kernels(const char* name) {
           lp_plain,
           at_most_i32_plain,
           at_most_f64_plain,
+          between_f32_plain,
           at_most_radii_plain,
           levels_i32_plain,
           nullptr,

@@ -13,9 +13,13 @@
 namespace lossfloor {
 namespace {
 
-// Rows of a block: their packed features and those of one strip fit the second-level cache together.
+// Most rows of a block, for products more, up to so many bytes: all strips pass by for every block, so that many
+// rows are good, as long as the second-level cache has room for a strip beside them.
 constexpr std::size_t kBlockRows = 48;
-static_assert(kBlockRows % kTile == 0, "a block is whole tiles");
+template <class T>
+constexpr std::size_t kProductRows = sizeof(T) == 1 ? 96 : 144;
+constexpr std::size_t kProductBytes = 480 << 10;
+static_assert(kBlockRows % kTile == 0 && kProductRows<float> % kTile == 0, "a block is whole tiles");
 
 template <class T>
 constexpr bool kExact = std::is_integral_v<T>;
@@ -34,15 +38,48 @@ void flip(const std::uint8_t* row, std::size_t features, std::uint8_t* out) {
   for (std::size_t k = 0; k < features; ++k) out[k] = static_cast<std::uint8_t>(row[k] ^ 0x80);
 }
 
+// A limit of keys that are at most 2^31 - 1 and at least 0.
+std::int32_t as_key(std::int64_t limit) {
+  return static_cast<std::int32_t>(std::clamp<std::int64_t>(limit, -1, std::numeric_limits<std::int32_t>::max()));
+}
+
 std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 
+// Pieces that the features of a panel are cut into.
+template <class T>
+std::size_t chunks_of(std::size_t features, const Kernels& kernels) {
+  const std::size_t most = kChunkBytes / (kernels.panel * sizeof(T));
+  return std::max<std::size_t>(1, (features + most - 1) / most);
+}
+
 }  // namespace
+
+template <class T>
+std::size_t product_roundings(std::size_t features, Level level) {
+  const std::size_t chunks = chunks_of<T>(features, kernels(level));
+  return 1 + (features + chunks - 1) / chunks + chunks;
+}
+
+template std::size_t product_roundings<float>(std::size_t, Level);
+template std::size_t product_roundings<double>(std::size_t, Level);
 
 std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::size_t features) {
   std::int32_t sum;
   std::int32_t square;
   kernels.sums_u8(row, features, &sum, &square);
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(square) - 256 * static_cast<std::uint32_t>(sum));
+}
+
+void centred(MatrixView<float> rows, const double* centre, double scale, int threads, float* out) {
+  in_parallel((rows.rows + kBlockRows - 1) / kBlockRows, threads, [&](std::size_t, std::size_t block) {
+    for (std::size_t i = block * kBlockRows; i < std::min(rows.rows, (block + 1) * kBlockRows); ++i) {
+      const float* row = rows.row(i);
+      float* target = out + i * rows.columns;
+      for (std::size_t k = 0; k < rows.columns; ++k) {
+        target[k] = static_cast<float>(scale * static_cast<double>(row[k]) - centre[k]);
+      }
+    }
+  });
 }
 
 template <class T>
@@ -71,8 +108,7 @@ struct Strips<T>::Layout {
       if (std::is_same_v<T, std::uint8_t> && kernels->dot_u8 == nullptr) {
         throw std::invalid_argument("l2 of uint8 goes by int16 on this processor");
       }
-      const std::size_t most = kChunkBytes / (kernels->panel * sizeof(T));
-      n_chunks = std::max<std::size_t>(1, (features + most - 1) / most);
+      n_chunks = chunks_of<T>(features, *kernels);
       chunk = round_up((features + n_chunks - 1) / n_chunks, kDepth<T>);
       padded = chunk * n_chunks;
       packed.assign(words * kStrip * padded, T{});
@@ -115,9 +151,15 @@ struct Strips<T>::Layout {
 
   template <class Square>
   static Square square_of(const T* row, std::size_t features) {
-    Square sum = 0;
-    for (std::size_t k = 0; k < features; ++k) sum += static_cast<Square>(row[k]) * static_cast<Square>(row[k]);
-    return sum;
+    // Eight sums that do not wait for each other.
+    Square parts[8] = {};
+    for (std::size_t k = 0; k + 8 <= features; k += 8) {
+      for (std::size_t e = 0; e < 8; ++e) parts[e] += static_cast<Square>(row[k + e]) * static_cast<Square>(row[k + e]);
+    }
+    for (std::size_t k = features / 8 * 8; k < features; ++k) {
+      parts[k % 8] += static_cast<Square>(row[k]) * static_cast<Square>(row[k]);
+    }
+    return ((parts[0] + parts[4]) + (parts[1] + parts[5])) + ((parts[2] + parts[6]) + (parts[3] + parts[7]));
   }
 
   void squares_of(MatrixView<T> right) {
@@ -142,19 +184,18 @@ struct Strips<T>::Layout {
   struct Scratch {
     std::vector<T> left;                        // packed rows of the block (l2)
     std::vector<T> products;                    // float products (l2 of float)
-    std::vector<Key<T>> keys;                   // kBlockRows x kStrip
+    std::vector<Key<T>> keys;                   // rows of the block x kStrip
     std::vector<double> scale;                  // kStrip
-    std::vector<Key<T>> left_squares;           // kBlockRows
+    std::vector<Key<T>> left_squares;           // of the rows of the block
     DoubtfulPairs doubtful;
   };
 
   // Calls consume(row, word, keys, scale, alive, scratch) for every row of the block and every strip. A strip that
   // is not alive has all its keys above `limit`.
   template <class Consume>
-  void block(MatrixView<T> left, std::size_t begin, Key<T> limit, Scratch& scratch,
+  void block(MatrixView<T> left, std::size_t begin, std::size_t end, Key<T> limit, Scratch& scratch,
              const Consume& consume) const {
-    const std::size_t end = std::min(left.rows, begin + kBlockRows);
-    scratch.keys.resize(kBlockRows * kStrip);
+    scratch.keys.resize((end - begin) * kStrip);
     scratch.scale.resize(kStrip);
     if constexpr (std::is_same_v<T, std::uint8_t>) {
       if (metric == Metric::l1) {
@@ -202,7 +243,7 @@ struct Strips<T>::Layout {
   template <class Consume>
   void sums_u8(MatrixView<T> left, std::size_t begin, std::size_t end, std::int32_t limit, Scratch& scratch,
                const Consume& consume) const {
-    scratch.left.assign(kBlockRows * padded, T{});
+    scratch.left.assign((end - begin) * padded, T{});
     for (std::size_t i = begin; i < end; ++i) {
       const T* row = left.row(i);
       T* target = scratch.left.data() + (i - begin) * padded;
@@ -219,13 +260,10 @@ struct Strips<T>::Layout {
     }
   }
 
-  template <class Consume>
-  void products(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch,
-                const Consume& consume) const {
-    using Product = std::conditional_t<kExact<T>, std::int32_t, T>;
-    const std::size_t width = kernels->panel;
-    scratch.left.assign(kBlockRows * padded, T{});
-    scratch.left_squares.resize(kBlockRows);
+  // Puts the rows of a block and their squares into the scratch.
+  void pack_rows(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch) const {
+    scratch.left.assign(round_up(end - begin, kTile) * padded, T{});
+    scratch.left_squares.resize(end - begin);
     for (std::size_t i = begin; i < end; ++i) {
       const T* row = left.row(i);
       T* copy = scratch.left.data() + (i - begin) * padded;
@@ -238,8 +276,15 @@ struct Strips<T>::Layout {
         scratch.left_squares[i - begin] = square_of<Key<T>>(row, features);
       }
     }
-    const std::size_t tiles = (end - begin + kTile - 1) / kTile;
-    std::vector<Product> sums(kBlockRows * kStrip);
+  }
+
+  // Calls finish(word, sums) with the products of the packed rows and the columns of every strip, sums[row][column].
+  template <class Finish>
+  void multiply(std::size_t rows_packed, const Scratch& scratch, const Finish& finish) const {
+    using Product = std::conditional_t<kExact<T>, std::int32_t, T>;
+    const std::size_t width = kernels->panel;
+    const std::size_t tiles = (rows_packed + kTile - 1) / kTile;
+    std::vector<Product> sums(tiles * kTile * kStrip);
     for (std::size_t word = 0; word < words; ++word) {
       std::fill(sums.begin(), sums.end(), Product{});
       for (std::size_t part = 0; part < n_chunks; ++part) {
@@ -261,8 +306,17 @@ struct Strips<T>::Layout {
           }
         }
       }
+      finish(word, sums.data());
+    }
+  }
+
+  template <class Consume>
+  void products(MatrixView<T> left, std::size_t begin, std::size_t end, Scratch& scratch,
+                const Consume& consume) const {
+    pack_rows(left, begin, end, scratch);
+    multiply(end - begin, scratch, [&](std::size_t word, auto* sums) {
       for (std::size_t i = begin; i < end; ++i) {
-        Product* row = sums.data() + (i - begin) * kStrip;
+        auto* row = sums + (i - begin) * kStrip;
         if constexpr (kExact<T>) {
           kernels->squares_i32(row, squares_i32.data() + word * kStrip, scratch.left_squares[i - begin]);
           consume(i, word, row, nullptr, true, scratch);
@@ -276,21 +330,86 @@ struct Strips<T>::Layout {
           consume(i, word, scratch.keys.data(), scratch.scale.data(), true, scratch);
         }
       }
-    }
+    });
   }
 
   template <class Consume>
   DoubtfulPairs sweep(MatrixView<T> left, Key<T> limit, int threads, const Consume& consume) const {
+    return over_blocks(left, threads, [&](std::size_t begin, std::size_t end, Scratch& scratch) {
+      block(left, begin, end, limit, scratch, consume);
+    });
+  }
+
+  // Rows of a block: as many for every thread, if there are enough of them.
+  std::size_t block_rows(std::size_t rows, int threads) const {
+    std::size_t most = kBlockRows;
+    if (metric == Metric::l2) {
+      most = std::clamp(kProductBytes / (padded * sizeof(T)) / kTile * kTile, kBlockRows, kProductRows<T>);
+    }
+    const std::size_t enough = std::max<std::size_t>(1, (rows + most - 1) / most);
+    const std::size_t blocks = round_up(enough, static_cast<std::size_t>(std::max(threads, 1)));
+    return std::max(kBlockRows / 2, round_up((rows + blocks - 1) / blocks, kTile));
+  }
+
+  // Calls work(begin, end, scratch) for every block of rows; returns the doubtful pairs that the scratches hold then.
+  template <class Work>
+  DoubtfulPairs over_blocks(MatrixView<T> left, int threads, const Work& work) const {
     if (left.columns != features) throw std::invalid_argument("left and right differ in their features");
-    const std::size_t blocks = (left.rows + kBlockRows - 1) / kBlockRows;
+    const std::size_t step = block_rows(left.rows, threads);
     std::vector<Scratch> scratch(static_cast<std::size_t>(std::max(threads, 1)));
-    in_parallel(blocks, threads, [&](std::size_t worker, std::size_t block_index) {
-      block(left, block_index * kBlockRows, limit, scratch[worker], consume);
+    in_parallel((left.rows + step - 1) / step, threads, [&](std::size_t worker, std::size_t index) {
+      work(index * step, std::min(left.rows, (index + 1) * step), scratch[worker]);
     });
     DoubtfulPairs all;
     for (auto& part : scratch) all.insert(all.end(), part.doubtful.begin(), part.doubtful.end());
     std::sort(all.begin(), all.end());
     return all;
+  }
+
+  // Products of floats against one threshold, without keys. With s = |a|^2 + |b|^2 a pair is surely within it where
+  // s - 2 ab + relative s + absolute <= lower, hence where
+  //     ab >= ((1 + relative) |a|^2 + absolute - lower) / 2  +  (1 + relative) |b|^2 / 2,
+  // and surely beyond where ab < ((1 - relative) |a|^2 - absolute - upper) / 2 + (1 - relative) |b|^2 / 2. Both sums
+  // are made in single precision, from terms moved apart by more than that can cost.
+  DoubtfulPairs products_within(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
+                                std::uint64_t* bits) const {
+    if constexpr (!std::is_same_v<T, float>) {
+      throw std::logic_error("only floats have products in single precision");
+    } else {
+      const double wide = 1 + rounding.relative;
+      const double narrow = 1 - rounding.relative;
+      std::vector<float> nears(words * kStrip);
+      std::vector<float> fars(words * kStrip);
+      for (std::size_t j = 0; j < nears.size(); ++j) {
+        nears[j] = moved(wide * squares[j] / 2, 1);
+        fars[j] = moved(narrow * squares[j] / 2, -1);
+      }
+      return over_blocks(left, threads, [&](std::size_t begin, std::size_t end, Scratch& scratch) {
+        std::vector<float> near(end - begin);
+        std::vector<float> far(end - begin);
+        pack_rows(left, begin, end, scratch);
+        for (std::size_t i = 0; i < end - begin; ++i) {
+          near[i] = moved((wide * scratch.left_squares[i] + rounding.absolute - threshold.lower) / 2, 1);
+          far[i] = moved((narrow * scratch.left_squares[i] - rounding.absolute - threshold.upper) / 2, -1);
+        }
+        multiply(end - begin, scratch, [&](std::size_t word, const float* sums) {
+          for (std::size_t i = 0; i < end - begin; ++i) {
+            const StripOutcome outcome =
+                kernels->between_f32(sums + i * kStrip, near[i], nears.data() + word * kStrip, far[i],
+                                     fars.data() + word * kStrip);
+            bits[(begin + i) * words + word] = outcome.within & valid(word);
+            report(begin + i, word, outcome.doubtful & valid(word), scratch.doubtful);
+          }
+        });
+      });
+    }
+  }
+
+  // A term of a sum of two in single precision, moved by 5 u of itself upwards or downwards: 1 u for its own rounding
+  // to single precision, 1 u for that of the sum, the rest for those of this and of what it was made from.
+  static float moved(double value, double direction) {
+    const double far = value + direction * (5 * 0x1p-24 * std::abs(value) + 0x1p-140);
+    return static_cast<float>(std::clamp(far, -1e38, 1e38));  // products are far smaller
   }
 
   static void report(std::size_t row, std::size_t word, std::uint64_t bits, DoubtfulPairs& pairs) {
@@ -351,13 +470,33 @@ void Strips<T>::within(MatrixView<T> left, std::int64_t limit, int threads, std:
     throw std::invalid_argument("floating-point examples have no exact keys");
   } else {
     const Layout& layout = *layout_;
-    const auto bound = static_cast<std::int32_t>(
-        std::clamp<std::int64_t>(limit, -1, std::numeric_limits<std::int32_t>::max()));
+    const std::int32_t bound = as_key(limit);
     layout.sweep(left, bound, threads,
                  [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
                    bits[row * layout.words + word] =
                        alive ? layout.kernels->at_most_i32(keys, bound) & layout.valid(word) : 0;
                  });
+  }
+}
+
+template <class T>
+DoubtfulPairs Strips<T>::within_or(MatrixView<T> left, std::int64_t inner, std::int64_t outer, int threads,
+                                   std::uint64_t* bits, const Decide& decide) const {
+  if constexpr (!std::is_same_v<T, std::uint8_t>) {
+    throw std::invalid_argument("only bytes stand for other examples");
+  } else {
+    const Layout& layout = *layout_;
+    const std::int32_t bounds[2] = {as_key(inner), as_key(outer)};
+    return layout.sweep(
+        left, bounds[1], threads,
+        [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto& scratch) {
+          std::uint64_t& target = bits[row * layout.words + word];
+          target = 0;
+          if (!alive) return;
+          const std::uint64_t near = layout.kernels->at_most_i32(keys, bounds[0]) & layout.valid(word);
+          const std::uint64_t open = layout.kernels->at_most_i32(keys, bounds[1]) & layout.valid(word) & ~near;
+          target = near | (open == 0 ? 0 : decide(row, word, open, scratch.doubtful));
+        });
   }
 }
 
@@ -389,6 +528,9 @@ template <class T>
 DoubtfulPairs Strips<T>::within_bracket(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
                                         std::uint64_t* bits) const {
   const Layout& layout = *layout_;
+  if constexpr (std::is_same_v<T, float>) {
+    if (layout.metric == Metric::l2) return layout.products_within(left, rounding, threshold, threads, bits);
+  }
   return layout.sweep(
       left, layout.abandon_limit(threshold.upper, rounding), threads,
       [&](std::size_t row, std::size_t word, const Key<T>* keys, const double* scale, bool alive, auto& scratch) {

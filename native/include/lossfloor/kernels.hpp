@@ -84,7 +84,10 @@ struct Kernels {
   // For true values within keys[c] +- (relative * scale[c] + absolute): who is within, who is doubtful.
   StripOutcome (*at_most_f64)(const double* keys, const double* scale, double relative, double absolute,
                               Bracket threshold);
-  // The same with a threshold for each column, (left_radius + right_radius[c])^power, known to the relative `slack`.
+  // Products against limits in single precision: who has products[c] >= near + nears[c], and who has neither that nor
+  // products[c] < far + fars[c].
+  StripOutcome (*between_f32)(const float* products, float near, const float* nears, float far, const float* fars);
+  // Those of at_most_f64 with a threshold for each column, (left_radius + right_radius[c])^power, known to the relative `slack`.
   StripOutcome (*at_most_radii)(const double* keys, const double* scale, double relative, double absolute,
                                 double left_radius, const double* right_radius, double power, double slack);
   // levels[c] = how many of the ascending thresholds lie below keys[c]; the largest numbers fill them up to 256.

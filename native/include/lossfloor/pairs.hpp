@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -15,12 +16,16 @@
 
 namespace lossfloor {
 
+// Rows that lie one behind another, or, where there are places, anywhere in such a matrix.
 template <class T>
 struct MatrixView {
   const T* data;
   std::size_t rows;
   std::size_t columns;
-  const T* row(std::size_t i) const { return data + i * columns; }
+  const std::int64_t* places = nullptr;
+  const T* row(std::size_t i) const {
+    return data + (places == nullptr ? i : static_cast<std::size_t>(places[i])) * columns;
+  }
 };
 
 // The true key lies within `relative * scale + absolute` of the computed one, where `scale` is |a|^2 + |b|^2 for l2
@@ -37,6 +42,14 @@ inline std::size_t words_for(std::size_t columns) { return (columns + kStrip - 1
 // |b|^2 - 256 sum_k b_k modulo 2^32 of the bytes of a row: with the product of b and a less 128, twice subtracted, and
 // |a|^2 added, it makes the squared distance of a and b, which is right as it is where it is below 2^31.
 std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::size_t features);
+
+// How often at most a product of two entries is rounded on its way into the product of two rows, for floats and doubles:
+// once itself, then once for each feature of its chunk and once for each chunk.
+template <class T>
+std::size_t product_roundings(std::size_t features, Level level);
+
+// out[i][k] = scale * rows[i][k] - centre[k], computed in double precision and rounded to float.
+void centred(MatrixView<float> rows, const double* centre, double scale, int threads, float* out);
 
 // Keys: squared distances for l2, sums of p-th powers for lp, distances for l1 and linf.
 template <class T>
@@ -55,6 +68,11 @@ class Strips {
 
   // bits[i * words + w]: bit c tells whether key(left i, right 64 w + c) <= limit. Integer T only.
   void within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits) const;
+  // The same where keys at most `inner` are within, keys above `outer` are not, and `decide` says who of those in
+  // between is; what it puts among the doubtful pairs comes back. uint8 l2 only.
+  using Decide = std::function<std::uint64_t(std::size_t row, std::size_t word, std::uint64_t open, DoubtfulPairs&)>;
+  DoubtfulPairs within_or(MatrixView<T> left, std::int64_t inner, std::int64_t outer, int threads, std::uint64_t* bits,
+                          const Decide& decide) const;
   // levels[i * count + j]: how many of the ascending thresholds lie below the key (at most 255). Integer T only.
   void levels(MatrixView<T> left, const std::int32_t* thresholds, std::size_t n_thresholds, int threads,
               std::uint8_t* levels) const;

@@ -70,6 +70,8 @@ class Adversary(abc.ABC):
 
     #: The name in configurations and on the command line.
     name: ClassVar[str]
+    #: Whether `conflicts` takes `lossfloor.distances.Rows` in place of arrays.
+    takes_rows: ClassVar[bool] = False
 
     @abc.abstractmethod
     def as_data(self, X: Any, n: int) -> Any:

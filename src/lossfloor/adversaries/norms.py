@@ -16,7 +16,7 @@ from lossfloor.adversaries._pairs import U, fractions
 from lossfloor.adversaries.base import BitRows, ConflictRows, Index, show_number
 from lossfloor.adversaries.bodies import AxisBox, Ball, Body
 from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin, paired_points
-from lossfloor.distances import PairSweep, Radii, paired_within
+from lossfloor.distances import PairSweep, Radii, Rows, paired_within
 from lossfloor.exact import Order
 
 
@@ -33,6 +33,8 @@ class NormBall(GaugeBall):
         How many units of the data make one unit of `eps`; 255 for pixels stored as 0 to 255 with `eps` in [0,
         1].
     """
+
+    takes_rows: ClassVar[bool] = True
 
     def __init__(self, order: Order, eps: Any, unit: Any = 1) -> None:
         super().__init__(eps, unit)
@@ -77,7 +79,7 @@ class NormBall(GaugeBall):
         for start, stop, bits in self.sweep(XA, XB).within(radii):
             yield BitRows(start, stop, bits)
 
-    def sweep(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> PairSweep:
+    def sweep(self, XA: npt.NDArray[Any] | Rows, XB: npt.NDArray[Any] | Rows) -> PairSweep:
         """Return the pass over all pairs of this norm; `PairSweep.route` tells how it computes them."""
         return PairSweep(self.order, XA, XB)
 

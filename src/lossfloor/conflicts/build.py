@@ -12,6 +12,7 @@ from lossfloor import _core
 from lossfloor._validation import must
 from lossfloor.adversaries import Adversary, BitRows, ConflictRows, ListRows
 from lossfloor.conflicts.graph import ConflictGraph, prefers_lists
+from lossfloor.distances import Rows
 
 #: Called as work goes on: name of the stage, how much is done, how much there is.
 Progress = Callable[[str, int, int], None]
@@ -75,7 +76,9 @@ def build_bounds(
     perhaps: list[ConflictRows] = []
 
     def sure_rows() -> Iterator[ConflictRows]:
-        for rows in adversary.conflicts(data[left], data[right], index_a=left, index_b=right):
+        for rows in adversary.conflicts(
+            _taken(data, left, adversary), _taken(data, right, adversary), index_a=left, index_b=right
+        ):
             perhaps.append(_only_perhaps(rows))
             yield rows._replace(perhaps=None)
 
@@ -83,6 +86,16 @@ def build_bounds(
     if not any(len(rows.targets) if isinstance(rows, ListRows) else rows.bits.any() for rows in perhaps):
         return graph, None
     return graph, graph | gather(perhaps, len(left), len(right))
+
+
+def _taken(data: Any, places: npt.NDArray[np.intp], adversary: Adversary) -> Any:
+    """Return some examples, without a copy where that is possible."""
+    if isinstance(data, np.ndarray) and len(places) > 0:
+        if places[-1] - places[0] == len(places) - 1:
+            return data[places[0] : places[-1] + 1]
+        if adversary.takes_rows and data.ndim == 2:
+            return Rows(data, places)
+    return data[places]
 
 
 def _only_perhaps(rows: ConflictRows) -> ConflictRows:

@@ -34,7 +34,7 @@ import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 from lossfloor import _core, exact
-from lossfloor.distances.routes import exponent_of, gamma
+from lossfloor.distances.routes import gamma
 
 _U32 = 2.0**-24
 _SAFETY = 1.01
@@ -71,27 +71,33 @@ class ProjectionFilter:
     ----------
     left, right : ndarray, shape (n, d) and (m, d), of one dtype
         uint8 or int16 (with squared distances below 2**31), float32 or float64.
+    exponent : int
+        Every floating-point entry is at most ``2**exponent`` in size; 0 for whole numbers.
     threads : int
     level : str
         The most instructions that kernels may use.
     """
 
-    def __init__(self, left: npt.NDArray[Any], right: npt.NDArray[Any], *, threads: int, level: str) -> None:
+    def __init__(
+        self, left: npt.NDArray[Any], right: npt.NDArray[Any], exponent: int, *, threads: int, level: str
+    ) -> None:
         self.threads = threads
         self._level = level
         d = left.shape[1]
         self._whole = left.dtype.kind in "iu"
-        self._exponent = 0 if self._whole else -exponent_of(left, right)
+        self._exponent = -exponent
         scale = math.ldexp(1.0, self._exponent)
         # Directions from few examples do nearly as well, and must not cost more than they save.
         parts = [side[_spaced(len(side), min(256, max(96, len(side) // 16)))] for side in (left, right)]
-        sample = np.concatenate(parts).astype(np.float64) * scale
+        sample = np.concatenate(parts).astype(np.float64)
+        sample *= scale
         # Whole numbers stay whole, so that rounding them to single precision changes nothing; int16 comes centred.
         centre = np.zeros(d) if left.dtype == np.int16 else sample.mean(axis=0)
         if self._whole:
             centre = np.rint(centre)
-        with _one_blas_thread():
-            basis = _principal_directions(sample - centre, min(DIMENSIONS[-1], d))
+        with one_blas_thread():
+            sample -= centre
+            basis = _principal_directions(sample.astype(np.float32), min(DIMENSIONS[-1], d))
             gram = basis.T.astype(np.float64) @ basis.astype(np.float64)
         self._dimensions = [k for k in DIMENSIONS if k <= basis.shape[1]] or [basis.shape[1]]
         delta = float(np.linalg.norm(gram - np.eye(len(gram)))) + d * len(gram) * 2.0**-50
@@ -111,7 +117,7 @@ class ProjectionFilter:
 
     @functools.cached_property
     def _sides(self) -> tuple[_Side, _Side]:
-        return self._side(self._left), self._side(self._right)
+        return self._side(np.asarray(self._left)), self._side(np.asarray(self._right))
 
     def plan(self, radii: FilterRadii) -> Plan:
         """Choose the number of dimensions by the share of a sample of pairs that each leaves open."""
@@ -123,7 +129,7 @@ class ProjectionFilter:
             radii = dataclasses.replace(radii, left=radii.left[rows], right=radii.right[columns])
         tolerance = self._tolerance(radii, first, second)
         plans = []
-        with _one_blas_thread():
+        with one_blas_thread():
             for place, k in enumerate(self._dimensions):
                 left = self._arrays(first, radii.left, radii, place)
                 right = self._arrays(second, radii.right, radii, place)
@@ -233,13 +239,13 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
+def one_blas_thread() -> AbstractContextManager[Any]:
     """Keep BLAS to one thread: its threads wait for each other by spinning, which on a busy machine takes seconds."""
     limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
     return limited
 
 
-def _principal_directions(sample: FloatArray, count: int) -> SingleArray:
+def _principal_directions(sample: SingleArray, count: int) -> SingleArray:
     """Return orthonormal columns near the leading principal directions, by one step of subspace iteration.
 
     Any orthonormal basis gives right answers; this one leaves few pairs open.  The start is the sample itself, so that

@@ -13,7 +13,8 @@ Bounds (u is 2^-24 for float32 and 2^-53 for float64, gamma_k = k u / (1 - k u))
 - Integers of 2^53 and more are rounded when they become doubles: an absolute error of 2^-53 of the largest of them.
 - l2 on floats goes by products.  Examples are scaled by a power of two (exact) and centred in double precision, then
   rounded to the kernel's type: entry by entry a relative error of kappa = u + 2^-52.  With a, b the rounded examples
-  and s = |a|^2 + |b|^2, the product is off by gamma_{d+8} |a||b| <= gamma_{d+8} s / 2, the squares (in double) by
+  and s = |a|^2 + |b|^2, the product is off by gamma_{c+8} |a||b| <= gamma_{c+8} s / 2, where c is how often a product
+  of entries is rounded on its way through the sum, which goes by chunks of the features; the squares (in double) by
   2^-53 (d+8) s, and the rounding of the examples moves the squared distance by at most kappa (2 + kappa) (|a| + |b|)^2
   <= 2 kappa (2 + kappa) s.  The sum of these is the relative bound on s that the kernel uses.
 """
@@ -21,6 +22,7 @@ Bounds (u is 2^-24 for float32 and 2^-53 for float64, gamma_k = k u / (1 - k u))
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import _core
+from lossfloor.distances.rows import Rows
 from lossfloor.exact import Order
 
 _U32 = 2.0**-24
@@ -42,8 +45,25 @@ Strips = _core.StripsU8 | _core.StripsI16 | _core.StripsF32 | _core.StripsF64
 
 
 @dataclasses.dataclass(frozen=True)
+class Centring:
+    """How examples become those that a product kernel reads: scaled by ``2**-exponent``, less a centre, rounded."""
+
+    exponent: int
+    centre: npt.NDArray[np.float64]
+    dtype: npt.DTypeLike
+
+    def __call__(self, rows: npt.NDArray[Any], threads: int) -> npt.NDArray[Any]:
+        """Return some examples as the kernel reads them."""
+        if rows.dtype == self.dtype == np.float32:
+            return _core.centred(rows, self.centre, math.ldexp(1.0, -self.exponent), threads)
+        scaled = np.ldexp(rows.astype(np.float64), -self.exponent)
+        scaled -= self.centre
+        return scaled.astype(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
 class Route:
-    """Two sets of examples made ready for a kernel.
+    """Two sets of examples and how a kernel computes their distances.
 
     Attributes
     ----------
@@ -51,31 +71,47 @@ class Route:
         What the route is, for people.
     metric : str
         "l1", "l2", "linf" or "lp".
-    left, right : ndarray, shape (n, d) and (m, d), of one dtype
-        The examples as the kernel reads them.
+    left, right : ndarray, shape (n, d) and (m, d)
+        The examples as the kernel reads them (of one dtype), or before the centring if there is one.  `Rows` where
+        the kernel looks for them in the data.
     scale : Fraction
-        Distances of `left` and `right` are those of the data times this power of two.
+        Distances of what the kernel reads are those of the data times this power of two.
     relative, absolute : float
         The key is right up to ``relative * s + absolute``, with s as in the module's text.
     ranking : ndarray of int32, shape (d,), optional
         The features in the order in which differences tell early that a pair is far apart.
+    centring : Centring, optional
+        What makes `left` and `right` what the kernel reads; done piece by piece, when a piece is needed.
     """
 
     name: str
     metric: str
-    left: npt.NDArray[Any]
-    right: npt.NDArray[Any]
+    left: Any
+    right: Any
     scale: Fraction = Fraction(1)
     relative: float = 0.0
     absolute: float = 0.0
     ranking: npt.NDArray[np.int32] | None = None
+    centring: Centring | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the entries that the kernel reads."""
+        return np.dtype(self.right.dtype if self.centring is None else self.centring.dtype)
 
     @property
     def exact_keys(self) -> bool:
         """Whether keys are integers without any rounding."""
         return self.relative == 0.0 and self.absolute == 0.0
 
-    def strips(self, p: float, level: str = BEST) -> Strips:
+    def rows(self, start: int, stop: int, threads: int) -> Any:
+        """Return some left-hand examples as the kernel reads them."""
+        if isinstance(self.left, Rows):
+            return self.left.part(start, stop)
+        rows = self.left[start:stop]
+        return rows if self.centring is None else self.centring(rows, threads)
+
+    def strips(self, p: float, threads: int, level: str = BEST) -> Strips:
         """Hand the right-hand examples to the core; `level` is the most that its kernels may use."""
         kinds: dict[Any, Any] = {
             np.uint8: _core.StripsU8,
@@ -83,7 +119,10 @@ class Route:
             np.float32: _core.StripsF32,
             np.float64: _core.StripsF64,
         }
-        made: Strips = kinds[self.right.dtype.type](self.metric, self.right, p, self.ranking, level)
+        if isinstance(self.right, Rows):
+            return _core.StripsU8(self.metric, self.right.data, p, None, level, self.right.places)
+        right = self.right if self.centring is None else self.centring(self.right, threads)
+        made: Strips = kinds[right.dtype.type](self.metric, right, p, self.ranking, level)
         return made
 
 
@@ -100,9 +139,7 @@ def roundings_of_power(order: Order) -> float:
     return 2 * p if Fraction(p) == order else 752 * p
 
 
-def choose(
-    order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, precise: bool = False, level: str = BEST
-) -> Route:
+def choose(order: Order, left: Any, right: Any, *, precise: bool = False, level: str = BEST) -> Route:
     """Choose the fastest route that fits the data.
 
     Parameters
@@ -110,7 +147,7 @@ def choose(
     order : Fraction or None
         p of the norm; None is the maximum norm.
     left, right : ndarray, shape (n, d) and (m, d)
-        Integers, float32 or float64.
+        Integers, float32 or float64; `Rows` if `looks_for_rows`.
     precise : bool
         Use double precision where single would do: slower, with fewer pairs left open.
     level : str
@@ -123,7 +160,7 @@ def choose(
     integers = as_integers(left, right)
     if order == 2:
         if integers is not None:
-            if _core.multiplies_bytes(level):
+            if multiplies_bytes(left.shape[1], level):
                 route = _uint8_products(*integers)
                 if route is not None:
                     return route
@@ -133,12 +170,22 @@ def choose(
             route = _whole_float64_products(*integers)
             if route is not None:
                 return route
-        return _float_products(left, right, np.float64 if precise else np.float32)
+        return _float_products(left, right, np.float64 if precise else np.float32, level)
     if integers is not None and order in (1, None):
         route = _uint8_folds(order, *integers)
         if route is not None:
             return route
     return _float_folds(order, left, right, integers)
+
+
+def looks_for_rows(order: Order, left: Rows | npt.NDArray[Any], right: Rows | npt.NDArray[Any], level: str) -> bool:
+    """Tell whether the route reads `Rows` where they are, without a copy of them."""
+    return order == 2 and left.dtype == right.dtype == np.uint8 and multiplies_bytes(left.shape[1], level)
+
+
+def multiplies_bytes(features: int, level: str) -> bool:
+    """Tell whether the processor multiplies bytes, and squared distances of so many features fit int32."""
+    return _core.multiplies_bytes(level) and 255**2 * features < 2**31
 
 
 def as_integers(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
@@ -174,8 +221,7 @@ def _shifted(side: npt.NDArray[Any], shift: npt.NDArray[np.int64], dtype: type[n
 
 
 def _uint8_products(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Route | None:
-    if 255**2 * left.shape[1] >= 2**31:  # squared distances fit int32, and sums on the way are right modulo 2^32
-        return None
+    # Sums on the way are right modulo 2^32.
     sides = _as_bytes(left, right)
     return None if sides is None else Route("uint8 products, exact", "l2", *sides)
 
@@ -234,17 +280,18 @@ def exponent_of(*sides: npt.NDArray[Any]) -> int:
     return 0 if largest == 0 else int(np.frexp(largest)[1])
 
 
-def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]]) -> Route:
+def _float_products(
+    left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]], level: str
+) -> Route:
     d = left.shape[1]
     exponent = exponent_of(left, right)
-    scaled = [np.ldexp(side.astype(np.float64), -exponent) for side in (left, right)]
-    centre = (scaled[0].mean(axis=0) + scaled[1].mean(axis=0)) / 2
-    for side in scaled:
-        side -= centre
-    sides = [side.astype(dtype) for side in scaled]
+    # Any centre will do; one near the mean makes the squares, and with them the rounding, small.
+    samples = [side[:: max(1, len(side) // 256)].astype(np.float64) for side in (left, right)]
+    centre = (np.ldexp(samples[0], -exponent).mean(axis=0) + np.ldexp(samples[1], -exponent).mean(axis=0)) / 2
     u = _U32 if dtype is np.float32 else _U64
     kappa = u + 2 * _U64
-    relative = _SAFETY * (gamma(d + 8, u) + 2 * kappa * (2 + kappa) + _U64 * (d + 8))
+    roundings = _core.product_roundings(d, dtype is np.float64, level)
+    relative = _SAFETY * (gamma(roundings + 8, u) + 2 * kappa * (2 + kappa) + _U64 * (d + 8))
     # Underflow, in the scaling, in the rounding to `dtype` and in the products of entries below 1 in size.
     absolute = d * (2.0**-140 if dtype is np.float32 else 2.0**-1060)
     # Both entries are off by 2^-53 at most, and their difference is at most 2.
@@ -253,11 +300,12 @@ def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type
     return Route(
         f"{name}, doubtful pairs decided again",
         "l2",
-        sides[0],
-        sides[1],
+        left,
+        right,
         _two_to(-exponent),
         relative,
         absolute,
+        centring=Centring(exponent, centre, dtype),
     )
 
 

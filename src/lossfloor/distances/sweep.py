@@ -17,6 +17,8 @@ import numpy.typing as npt
 from lossfloor import _core, exact
 from lossfloor.distances import routes
 from lossfloor.distances.filter import DIMENSIONS, FilterRadii, Plan, PreparedFilter, ProjectionFilter
+from lossfloor.distances.rounding import ByteRounding, PreparedRounding
+from lossfloor.distances.rows import Rows
 from lossfloor.exact import Order
 
 Bits = npt.NDArray[np.uint64]
@@ -30,6 +32,8 @@ _LEAST_WORK_TO_FILTER = 400_000_000
 _MOST_DOUBTFUL = 0.02
 #: Measured: what a feature of the dense kernel costs with AVX-512 and VNNI, in the units of the filter's costs.
 _WIDE_DENSE_COST = 0.55
+#: Measured: what the projection of a row costs that the plan of the filter does not yet know, in the same units.
+_PROJECTION_COST = 80_000.0
 #: Pairs that are decided in one go in double precision.
 _PAIRS_AT_ONCE = 4096
 
@@ -72,7 +76,7 @@ class PairSweep:
     ----------
     order : Fraction or None
         p of the norm, at least 1; None is the maximum norm.
-    left, right : ndarray, shape (n, d) and (m, d)
+    left, right : ndarray or Rows, shape (n, d) and (m, d)
         Integers, float32 or float64, without NaN and infinity.
     level : str, default "avx512"
         The most instructions of the processor that kernels may use (for tests): "portable", "avx2" or "avx512".
@@ -84,11 +88,13 @@ class PairSweep:
     """
 
     def __init__(
-        self, order: Order, left: npt.NDArray[Any], right: npt.NDArray[Any], *, level: str = routes.BEST
+        self, order: Order, left: npt.NDArray[Any] | Rows, right: npt.NDArray[Any] | Rows, *, level: str = routes.BEST
     ) -> None:
+        if not routes.looks_for_rows(order, left, right, level):
+            left, right = np.asarray(left), np.asarray(right)
         self.order = order
-        self.left = left
-        self.right = right
+        self.left: Any = left
+        self.right: Any = right
         self._level = level
         #: What the projection filter planned at its last use.
         self.plan: Plan | None = None
@@ -103,7 +109,7 @@ class PairSweep:
         """The right examples as the dense kernel reads them; made when it is first needed."""
         if self._strips_made is None:
             order = 1.0 if self.order is None else float(self.order)
-            self._strips_made = self.route.strips(order, self._level)
+            self._strips_made = self.route.strips(order, thread_count(), self._level)
         return self._strips_made
 
     @property
@@ -118,22 +124,32 @@ class PairSweep:
         d = self.left.shape[1]
         return self.order == 2 and n * m * d >= _LEAST_WORK_TO_FILTER and d >= DIMENSIONS[-1]
 
+    def _float_sides(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any], int] | None:
+        """Return floats as they came and the exponent of the largest, if it is moderate."""
+        left, right = self.left, self.right
+        if left.dtype != right.dtype or left.dtype not in (np.float32, np.float64):
+            return None
+        centring = self.route.centring
+        exponent = routes.exponent_of(left, right) if centring is None else centring.exponent
+        return (left, right, exponent) if exponent in range(-100, 100) else None
+
     @functools.cached_property
     def _filter(self) -> ProjectionFilter | None:
         if not self._can_filter():
             return None
-        if self.route.right.dtype in (np.uint8, np.int16):
-            left, right = self.route.left, self.route.right
-        elif self.left.dtype == self.right.dtype and self.left.dtype in (np.float32, np.float64):
-            left, right = self.left, self.right
-            if routes.exponent_of(left, right) not in range(-100, 100):
-                return None
-        else:
-            return None
-        return ProjectionFilter(left, right, threads=thread_count(), level=self._level)
+        whole = self.route.dtype in (np.uint8, np.int16)
+        sides = (self.route.left, self.route.right, 0) if whole else self._float_sides()
+        return None if sides is None else ProjectionFilter(*sides, threads=thread_count(), level=self._level)
 
-    def _prepared(self, radii: Radii) -> PreparedFilter | None:
-        """Return the filter made ready for these radii, if it is expected to beat the dense kernel."""
+    @functools.cached_property
+    def _rounding(self) -> ByteRounding | None:
+        sides = self._float_sides() if self._can_filter() and self.route.centring is not None else None
+        if sides is None or not routes.multiplies_bytes(self.left.shape[1], self._level):
+            return None
+        return ByteRounding(sides[0], sides[1], threads=thread_count(), level=self._level)
+
+    def _prepared(self, radii: Radii) -> PreparedFilter | PreparedRounding | None:
+        """Return the filter or the rounding made ready for these radii, if one is expected to beat the dense kernel."""
         if self._filter is None:
             return None
         chosen = self._filter_radii(radii, self._filter.scale)
@@ -141,8 +157,14 @@ class PairSweep:
             return None
         plan = self._filter.plan(chosen)
         self.plan = plan
-        wide = self.route.right.dtype == np.uint8 and _core.multiplies_bytes(self._level)
+        n, m = self.shape
+        shared = radii.shared
+        wide = self.route.dtype == np.uint8 and _core.multiplies_bytes(self._level)
         dense = self.left.shape[1] * (_WIDE_DENSE_COST if wide else 1.0)
+        if self._rounding is not None and shared is not None:
+            cost = self._rounding.cost(shared)
+            if cost < min(dense, plan.cost + _PROJECTION_COST * (1 / n + 1 / m)):
+                return self._rounding.prepare(shared)
         return self._filter.prepare(chosen, plan) if plan.cost < dense else None
 
     def _filter_radii(self, radii: Radii, scale: Fraction) -> FilterRadii:
@@ -193,7 +215,7 @@ class PairSweep:
 
     def _within(self, start: int, stop: int, radii: Radii) -> tuple[Bits, npt.NDArray[np.uint32]]:
         route, threads = self.route, thread_count()
-        rows = route.left[start:stop]
+        rows = route.rows(start, stop, threads)
         shared = radii.shared
         if shared is not None and route.metric == "linf" and rows.dtype == np.uint8:
             # Distances of bytes are bytes: a limit of 255 lets all pairs in.
@@ -205,7 +227,9 @@ class PairSweep:
             if route.exact_keys and not isinstance(key, tuple):
                 limit = key.numerator // key.denominator
                 if rows.dtype in (np.uint8, np.int16):
-                    return strips.within(rows, min(limit, 2**62), threads), _NO_PAIRS  # type: ignore[union-attr]
+                    data, places = (rows.data, rows.places) if isinstance(rows, Rows) else (rows, None)
+                    bits = strips.within(data, min(limit, 2**62), threads, places)  # type: ignore[union-attr]
+                    return bits, _NO_PAIRS
                 # Keys are whole numbers: a threshold half-way between two of them is as good as the true one.
                 middle = float(min(limit, 2**53)) + 0.5
                 lower = upper = middle
@@ -218,17 +242,20 @@ class PairSweep:
         # Radii below all normal doubles are rounded by up to 2^-1074.
         absolute = route.absolute + 2.0**-1060
         slack = routes.roundings_of_power(self.order) * 2.0**-48
-        return strips.within_radii(rows, route.relative, absolute, left, right, slack, threads)
+        return strips.within_radii(np.asarray(rows), route.relative, absolute, left, right, slack, threads)
 
     def _filtered(
-        self, prepared: PreparedFilter, start: int, stop: int, radii: Radii
+        self, prepared: PreparedFilter | PreparedRounding, start: int, stop: int, radii: Radii
     ) -> tuple[Bits, npt.NDArray[np.uint32]]:
         threads = thread_count()
-        arguments = prepared.arguments(start, stop)
         whole = prepared.rows.dtype.kind in "iu"
         # Keys of open pairs are sums of squares of differences: d + 4 roundings, in double precision.
         relative = 0.0 if whole else 1.01 * routes.gamma(self.left.shape[1] + 4, 2.0**-53)
         shared = radii.shared
+        if isinstance(prepared, PreparedRounding):
+            assert shared is not None
+            return prepared.within_bracket(start, stop, relative, *exact.bracket(shared**2), threads)
+        arguments = prepared.arguments(start, stop)
         if shared is None:
             left = _as_doubles(radii.left, Fraction(1), start, stop, len(self.left))
             right = _as_doubles(radii.right, Fraction(1), 0, len(self.right), len(self.right))
@@ -252,7 +279,7 @@ class PairSweep:
 
     def _too_doubtful(self, count: int, rows: int) -> bool:
         """Change to a more precise route when the present one leaves too much open; tell whether that was done."""
-        if self.route.right.dtype != np.float32 or self.order != 2:
+        if self.route.dtype != np.float32 or self.order != 2:
             return False
         if count <= max(1000, _MOST_DOUBTFUL * rows * len(self.right)):
             return False
@@ -266,14 +293,24 @@ class PairSweep:
             piece = pairs[begin : begin + _PAIRS_AT_ONCE]
             lefts, rights = piece[:, 0].astype(np.intp) + start, piece[:, 1].astype(np.intp)
             low, high = self._key_bounds(lefts, rights)
-            for k, (i, j) in enumerate(zip(lefts.tolist(), rights.tolist(), strict=True)):
-                threshold = radii.of_pair(i, j)
-                lower, upper = self._threshold_bounds(threshold)
-                if high[k] <= lower:
-                    answer[begin + k] = True
-                elif not low[k] > upper:
-                    answer[begin + k] = self.at_most(i, j, threshold)
+            lower, upper = self._pair_thresholds(lefts, rights, radii)
+            answer[begin : begin + len(piece)] = high <= lower
+            for k in np.flatnonzero(~((high <= lower) | (low > upper))).tolist():
+                i, j = int(lefts[k]), int(rights[k])
+                answer[begin + k] = self.at_most(i, j, radii.of_pair(i, j))
         return answer
+
+    def _pair_thresholds(
+        self, lefts: npt.NDArray[np.intp], rights: npt.NDArray[np.intp], radii: Radii
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Bound the thresholds of the keys of some pairs: one for each, or one for all."""
+        if radii.shared is not None:
+            bounds = [self._threshold_bounds(radii.shared)]
+        else:
+            pairs = zip(lefts.tolist(), rights.tolist(), strict=True)
+            bounds = [self._threshold_bounds(radii.of_pair(i, j)) for i, j in pairs]
+        both = np.array(bounds, dtype=np.float64).reshape(-1, 2)
+        return both[:, 0], both[:, 1]
 
     def _threshold_bounds(self, threshold: Fraction) -> tuple[float, float]:
         if self.order is None:
@@ -417,7 +454,7 @@ class PairSweep:
 
     def _levels(self, start: int, stop: int, thresholds: Sequence[Fraction]) -> tuple[Levels, npt.NDArray[np.uint32]]:
         route, strips, threads = self.route, self._strips, thread_count()
-        rows = route.left[start:stop]
+        rows = np.asarray(route.rows(start, stop, threads))
         keys = [self._scaled_key(threshold) for threshold in thresholds]
         if route.exact_keys:
             limits = [key.numerator // key.denominator for key in keys if not isinstance(key, tuple)]

@@ -1,0 +1,112 @@
+"""Euclidean distances of floats by way of bytes: examples rounded to a grid decide most pairs, their features the rest.
+
+Each example x is rounded to the nearest point of the grid ``low + step q`` with q a byte for each feature.  Distances
+of grid points are ``step sqrt(K)`` with whole numbers K, which the byte kernels compute exactly and several times as
+fast as products of floats.  By the triangle inequality the distance of two examples is at most ``e_x + e_y`` away from
+that of their grid points, with e the length of what the rounding took.  With E the sum of the largest e of both sides,
+a pair is within the threshold t if ``step sqrt(K) <= t - E`` and is not if ``step sqrt(K) > t + E``; what is in between
+is decided from the features.  Data that lie on a grid anyway, such as pixels divided by 255, leave next to nothing
+open; any data without far outliers leave few pairs open.
+
+The e are computed in double precision: an entry of the rest is off by three roundings of at most 255 steps, hence by
+less than ``2^-40 step``, and a square of it that underflows is smaller than that, since steps are at least 2^-400.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import _core
+from lossfloor.distances.filter import one_blas_thread
+
+_SAMPLE = 192
+_MOST = 2**62  # limits beyond all K
+#: Measured costs of a feature, where one of the float kernel that decides all pairs costs 1: of bytes, of an open pair.
+_BYTE_COST = 0.3
+_OPEN_COST = 4.0
+
+
+class ByteRounding:
+    """Examples on a grid of bytes, ready for any threshold.
+
+    Parameters
+    ----------
+    left, right : ndarray, shape (n, d) and (m, d), both float32 or both float64
+        With entries of at most 2**100 in size.
+    threads : int
+    level : str
+        The most instructions that kernels may use.
+    """
+
+    def __init__(self, left: npt.NDArray[Any], right: npt.NDArray[Any], *, threads: int, level: str) -> None:
+        self._left, self._right = left, right
+        self._threads, self._level = threads, level
+        low = np.minimum(left.min(axis=0), right.min(axis=0)).astype(np.float64)
+        high = np.maximum(left.max(axis=0), right.max(axis=0)).astype(np.float64)
+        self._low = low
+        self._step = max(float((high - low).max()) / 255, 2.0**-400)  # squares of its parts must not underflow
+        self._made: tuple[npt.NDArray[np.uint8], Any, float] | None = None
+
+    def _bytes(self, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], float]:
+        """Return rows as bytes, and a bound on what the rounding took from each."""
+        made, square = _core.round_to_bytes(rows, self._low, self._step, self._threads)
+        d = rows.shape[1]
+        error: float = math.sqrt(square) * (1 + (d + 8) * 2.0**-52) + math.sqrt(d) * 2.0**-40 * self._step
+        return made, error
+
+    def cost(self, radius: Fraction) -> float:
+        """Return the expected cost of a pair, from a sample of pairs; `ProjectionFilter.plan` has the same units."""
+        d = self._left.shape[1]
+        parts = [side[np.linspace(0, len(side) - 1, min(_SAMPLE, len(side))).astype(np.intp)] for side in self._sides]
+        error = sum(self._bytes(part)[1] for part in parts)
+        a, b = (part.astype(np.float64) - self._low for part in parts)
+        with one_blas_thread():
+            products = a @ b.T
+        squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)[None, :] - 2 * products
+        distances = np.sqrt(np.maximum(squares, 0))
+        share = float(np.mean(np.abs(distances - float(radius)) <= error))
+        cost: float = d * (_BYTE_COST + _OPEN_COST * share)
+        return cost
+
+    @property
+    def _sides(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        return self._left, self._right
+
+    def prepare(self, radius: Fraction) -> PreparedRounding:
+        """Make everything ready for sweeps with one threshold."""
+        if self._made is None:
+            left, left_error = self._bytes(self._left)
+            right, right_error = self._bytes(self._right)
+            kind = _core.RoundedF32 if self._right.dtype == np.float32 else _core.RoundedF64
+            self._made = left, kind(self._right, right, self._level), math.nextafter(left_error + right_error, math.inf)
+        rows, strips, error = self._made
+        step, margin = Fraction(self._step), Fraction(error)
+        inner = math.floor(((radius - margin) / step) ** 2) if radius >= margin else -1
+        outer = math.floor(((radius + margin) / step) ** 2)
+        return PreparedRounding(self._left, rows, strips, min(inner, _MOST), min(outer, _MOST))
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedRounding:
+    """Rounded examples made ready for one sweep over all pairs, with the limits of K between which pairs are open."""
+
+    rows: npt.NDArray[Any]
+    bytes: npt.NDArray[np.uint8]
+    strips: Any
+    inner: int
+    outer: int
+
+    def within_bracket(
+        self, start: int, stop: int, relative: float, lower: float, upper: float, threads: int
+    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
+        """Tell who is within a threshold of squared distances in [lower, upper], and which pairs are still open."""
+        bits, doubtful = self.strips.within_bracket(
+            self.rows[start:stop], self.bytes[start:stop], self.inner, self.outer, relative, lower, upper, threads
+        )
+        return bits, doubtful
