@@ -209,3 +209,19 @@ def test_norms_of_any_order_on_the_largest_integers() -> None:
     large = np.random.default_rng(5).integers(2**60, 2**60 + 9, (10, 2))
     for p in (3, "601/3"):
         lf.floor(large, np.arange(10) % 2, lf.Lp(p, 2)).verify()
+
+
+def test_an_adversary_with_conflicts_of_its_own_gets_arrays() -> None:
+    """The built-in one may be handed places in the data instead; a subclass from outside does not know of that."""
+    seen = []
+
+    class Watched(lf.L2):
+        def conflicts(self, XA: Any, XB: Any, **index: Any) -> Any:
+            seen.extend([type(XA), type(XB)])
+            return super().conflicts(XA, XB, **index)
+
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 255, (40, 9)).astype(np.uint8), np.arange(40) % 2
+    assert lf.L2.takes_rows
+    assert lf.floor(X, y, Watched(200)).cross_entropy == lf.floor(X, y, lf.L2(200)).cross_entropy > 0
+    assert seen == [np.ndarray, np.ndarray]

@@ -73,6 +73,12 @@ class Adversary(abc.ABC):
     #: Whether `conflicts` takes `lossfloor.distances.Rows` in place of arrays.
     takes_rows: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Who writes another `conflicts` gets arrays, unless they ask for more.
+        if "conflicts" in vars(cls) and "takes_rows" not in vars(cls):
+            cls.takes_rows = False
+
     @abc.abstractmethod
     def as_data(self, X: Any, n: int) -> Any:
         """Check the examples and bring them into the form that the other methods take.
