@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from brute_force import AllPairs, Order, unpack
+from levels import LEVELS
 
 from lossfloor import _core
 from lossfloor.distances import PairSweep, Radii, Rows, paired_within, sweep
 from lossfloor.distances.rounding import ByteRounding
 
 #: The most instructions that kernels may use; a processor that lacks some of them takes those that it has.
-LEVELS = ("portable", "avx2", "avx512")
-
 Points = npt.NDArray[Any]
 Generator = np.random.Generator
 
@@ -313,18 +312,24 @@ FILTERED: dict[str, Callable[[Generator, int, int], Points]] = {
 }
 
 
+def with_distances(
+    make: Callable[[Generator, int, int], Points], rng: Generator, n: int, m: int
+) -> tuple[Points, Points, AllPairs, list[Fraction], tuple[int, ...]]:
+    """Make examples of 100 features, a few of them on both sides; with their distances in order, and places there."""
+    left, right = make(rng, n, 100), make(rng, m, 100)
+    right[:5] = left[:5]
+    pairs = AllPairs(Fraction(2), left, right)
+    ordered = sorted(pairs.near(i, j) for i in range(n) for j in range(m))
+    return left, right, pairs, ordered, (5, n * m // 20, n * m // 3, -1)
+
+
 @pytest.mark.parametrize("kind", FILTERED)
 def test_the_projection_filter(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "_LEAST_WORK_TO_FILTER", 0)
-    rng = np.random.default_rng(4)
-    n, m, d = 30, 70, 100
-    left, right = FILTERED[kind](rng, n, d), FILTERED[kind](rng, m, d)
-    right[:5] = left[:5]
-    p = Fraction(2)
-    pairs = AllPairs(p, left, right)
+    rng, p, n, m = np.random.default_rng(4), Fraction(2), 30, 70
+    left, right, pairs, ordered, places = with_distances(FILTERED[kind], rng, n, m)
     used = PairSweep(p, left, right)
-    ordered = sorted(pairs.near(i, j) for i in range(n) for j in range(m))
-    for place in (5, n * m // 20, n * m // 3, -1):
+    for place in places:
         for factor in (1, 1 + Fraction(1, 2**60), 1 - Fraction(1, 2**60)):
             threshold = ordered[place] * factor
             assert_right(p, left, right, pairs, Radii((threshold / 3,), (threshold * 2 / 3,)))
@@ -372,14 +377,9 @@ ROUNDED: dict[str, Callable[[Generator, int, int], Points]] = {
 def test_rounding_to_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "_LEAST_WORK_TO_FILTER", 0)
     monkeypatch.setattr(ByteRounding, "cost", lambda *_: 0.0)
-    rng = np.random.default_rng(9)
-    n, m, d = 30, 70, 100
-    left, right = ROUNDED[kind](rng, n, d), ROUNDED[kind](rng, m, d)
-    right[:5] = left[:5]
     p = Fraction(2)
-    pairs = AllPairs(p, left, right)
-    ordered = sorted(pairs.near(i, j) for i in range(n) for j in range(m))
-    for place in (5, n * m // 20, n * m // 3, -1):
+    left, right, pairs, ordered, places = with_distances(ROUNDED[kind], np.random.default_rng(9), 30, 70)
+    for place in places:
         for factor in (1, 1 + Fraction(1, 2**60), 1 - Fraction(1, 2**60), Fraction(1, 10**30), 1000):
             threshold = ordered[place] * factor
             assert_right(p, left, right, pairs, Radii((threshold / 3,), (threshold * 2 / 3,)))

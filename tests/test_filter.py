@@ -6,11 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from levels import LEVELS
 
 from lossfloor import exact
 from lossfloor.distances import PairSweep, Radii, sweep
-
-LEVELS = ("portable", "avx2", "avx512")
 
 TWO = Fraction(2)
 

@@ -17,13 +17,13 @@ import slow_optprob
 from graphs import Case, random_case, random_cases
 from hypothesis import given
 from hypothesis import strategies as st
+from levels import LEVELS
 from proofs import assert_proved, partition_of
 
 from lossfloor import ConflictGraph, _core, losses
 from lossfloor.solvers import Blocks, solve
 
 STORAGES = ["bits", "lists"]
-LEVELS = ["portable", "avx2", "avx512"]
 
 
 def solved(case: Case, storage: str = "bits") -> Blocks:

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypergraphs import all_conflicts
+from levels import LEVELS
 
 import lossfloor as lf
 from lossfloor.multiclass.cliques import UNLIMITED, Separator
 from lossfloor.multiclass.graph import NO
-
-LEVELS = ("portable", "avx2", "avx512")
 
 
 def instance(seed: int, adversary: Any, classes: int = 5, n: int = 50) -> tuple[Any, Any, Any]:
@@ -24,16 +24,15 @@ def instance(seed: int, adversary: Any, classes: int = 5, n: int = 50) -> tuple[
 
 def most_by_list(graph: Any, meeting: Any, q: Any, degree: int) -> Any:
     """Return for each vertex the largest sum of q over a conflict with it, of all conflicts."""
-    n = len(graph)
-    beside = [set(graph.targets[graph.offsets[v] : graph.offsets[v + 1]].tolist()) for v in range(n)]
-    most = np.zeros(n)
-    cliques = [(v,) for v in range(n)]
-    for size in range(2, degree + 1):
-        longer = [(*c, v) for c in cliques for v in range(c[-1] + 1, n) if all(u in beside[v] for u in c)]
-        # A conflict is one that the parts of it are, too.
-        cliques = [c for c in longer if size == 2 or meeting.ask(np.array(c, dtype=np.int32)) != NO]
-        for c in cliques:
-            most[list(c)] = np.maximum(most[list(c)], q[list(c)].sum())
+    beside = [set(graph.targets[graph.offsets[v] : graph.offsets[v + 1]].tolist()) for v in range(len(graph))]
+
+    def meets(row: Any) -> bool:
+        together = all(row[-1] in beside[u] for u in row[:-1])
+        return together and (len(row) == 2 or meeting.ask(np.array(row, dtype=np.int32)) != NO)
+
+    most = np.zeros(len(graph))
+    for row in map(list, all_conflicts(graph.codes, meets, degree)):
+        most[row] = np.maximum(most[row], q[row].sum())
     return most
 
 
