@@ -22,21 +22,39 @@ std::int32_t* list_bits(std::uint64_t word, std::size_t index, std::int32_t* out
   return out;
 }
 
+// `visit` in some words, which moves `end` past the places that it writes. True if something is left unvisited there.
+bool visit_words(const std::uint64_t* row, std::size_t first, std::size_t last, std::uint64_t* unvisited,
+                 std::uint64_t* alive, std::int32_t*& end) {
+  std::uint64_t left = 0;
+  for (std::size_t i = first; i < last; ++i) {
+    const std::uint64_t fresh = row[i] & unvisited[i];
+    left |= unvisited[i] &= ~fresh;
+    if (fresh == 0) continue;
+    alive[i] |= fresh;
+    end = list_bits(fresh, i, end);
+  }
+  return left != 0;
+}
+
+// `meet` in some words. True if the row meets `alive` there.
+bool meet_words(const std::uint64_t* row, std::size_t first, std::size_t last, const std::uint64_t* alive,
+                std::int32_t* place) {
+  for (std::size_t i = first; i < last; ++i) {
+    if (const std::uint64_t hit = row[i] & alive[i]) {
+      *place = static_cast<std::int32_t>(64 * i) + lowest_bit(hit);
+      return true;
+    }
+  }
+  return false;
+}
+
 std::size_t visit_plain(const std::uint64_t* row, std::size_t words, std::uint64_t* unvisited, std::uint64_t* alive,
                         std::uint32_t* open, std::size_t* n_open, std::int32_t* found) {
   std::int32_t* end = found;
   for (std::size_t k = 0; k < *n_open;) {
     const std::size_t first = open[k] * kChunk;
     const std::size_t last = first + words_in(open[k], words);
-    std::uint64_t left = 0;
-    for (std::size_t i = first; i < last; ++i) {
-      const std::uint64_t fresh = row[i] & unvisited[i];
-      left |= unvisited[i] &= ~fresh;
-      if (fresh == 0) continue;
-      alive[i] |= fresh;
-      end = list_bits(fresh, i, end);
-    }
-    if (left != 0) {
+    if (visit_words(row, first, last, unvisited, alive, end)) {
       ++k;
     } else {
       open[k] = open[--*n_open];
@@ -50,12 +68,7 @@ std::size_t meet_plain(const std::uint64_t* row, std::size_t words, const std::u
   for (std::size_t k = begin; k < count; ++k) {
     const std::size_t first = chunks[k] * kChunk;
     const std::size_t last = first + words_in(chunks[k], words);
-    for (std::size_t i = first; i < last; ++i) {
-      if (const std::uint64_t hit = row[i] & alive[i]) {
-        *place = static_cast<std::int32_t>(64 * i) + lowest_bit(hit);
-        return k;
-      }
-    }
+    if (meet_words(row, first, last, alive, place)) return k;
   }
   return count;
 }
@@ -149,15 +162,7 @@ LOSSFLOOR_AVX2 std::size_t visit_avx2(const std::uint64_t* row, std::size_t word
         continue;
       }
     }
-    std::uint64_t left = 0;
-    for (std::size_t i = first; i < first + size; ++i) {
-      const std::uint64_t fresh = row[i] & unvisited[i];
-      left |= unvisited[i] &= ~fresh;
-      if (fresh == 0) continue;
-      alive[i] |= fresh;
-      end = list_bits(fresh, i, end);
-    }
-    if (left != 0) {
+    if (visit_words(row, first, first + size, unvisited, alive, end)) {
       ++k;
     } else {
       open[k] = open[--*n_open];
@@ -176,12 +181,7 @@ LOSSFLOOR_AVX2 std::size_t meet_avx2(const std::uint64_t* row, std::size_t words
         _mm256_testz_si256(load4(row + first + 4), load4(alive + first + 4))) {
       continue;
     }
-    for (std::size_t i = first; i < first + size; ++i) {
-      if (const std::uint64_t hit = row[i] & alive[i]) {
-        *place = static_cast<std::int32_t>(64 * i) + lowest_bit(hit);
-        return k;
-      }
-    }
+    if (meet_words(row, first, first + size, alive, place)) return k;
   }
   return count;
 }

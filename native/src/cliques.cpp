@@ -4,7 +4,6 @@
 #include <atomic>
 #include <limits>
 #include <numeric>
-#include <unordered_map>
 
 #include "lossfloor/kernels.hpp"
 #include "lossfloor/parallel.hpp"

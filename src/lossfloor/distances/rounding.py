@@ -63,7 +63,8 @@ class ByteRounding:
     def cost(self, radius: Fraction) -> float:
         """Return the expected cost of a pair, from a sample of pairs; `ProjectionFilter.plan` has the same units."""
         d = self._left.shape[1]
-        parts = [side[np.linspace(0, len(side) - 1, min(_SAMPLE, len(side))).astype(np.intp)] for side in self._sides]
+        sides = (self._left, self._right)
+        parts = [side[np.linspace(0, len(side) - 1, min(_SAMPLE, len(side))).astype(np.intp)] for side in sides]
         error = sum(self._bytes(part)[1] for part in parts)
         a, b = (part.astype(np.float64) - self._low for part in parts)
         with one_blas_thread():
@@ -73,10 +74,6 @@ class ByteRounding:
         share = float(np.mean(np.abs(distances - float(radius)) <= error))
         cost: float = d * (_BYTE_COST + _OPEN_COST * share)
         return cost
-
-    @property
-    def _sides(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        return self._left, self._right
 
     def prepare(self, radius: Fraction) -> PreparedRounding:
         """Make everything ready for sweeps with one threshold."""

@@ -298,9 +298,9 @@ class _Part:
         most_degree = classes if limits.max_degree is None else min(limits.max_degree, classes)
         stage = _Stage(2)
         if start is not None and len(start):
-            self._add(start)
-            self._master(gap, limits, _Stage(most_degree).above)
             stage = _Stage(most_degree)
+            self._add(start)
+            self._master(gap, limits, stage.above)
         found, rounds, direct = None, 0, False
         while True:
             self.at = self._point(stage, gap) if stage.complete and not direct else self.q
