@@ -157,7 +157,7 @@ void bind_exact(nb::class_<Strips<T>> cls) {
            auto bits = new_matrix<std::uint64_t>(rows.rows, words_for(self.count()));
            {
              nb::gil_scoped_release release;
-             self.within(rows, limit, threads, bits.data());
+             self.within(rows, limit, threads, bits.data(), words_for(self.count()));
            }
            return bits;
          },
@@ -466,6 +466,24 @@ NB_MODULE(_core, m) {
       },
       nb::arg("rows").noconvert(), nb::arg("centre").noconvert(), nb::arg("scale"), nb::arg("threads"));
 
+  m.def(
+      "bytes_within",
+      [](In2<std::uint8_t> left, In2<std::uint8_t> right, std::int64_t limit, int threads, const std::string& level,
+         const Places& left_places, const Places& right_places) {
+        const Level most = level_named(level);
+        const auto rows = view(left, left_places);
+        const auto columns = view(right, right_places);
+        require(rows.columns == columns.columns, "left must have the features of right");
+        auto bits = new_matrix<std::uint64_t>(rows.rows, words_for(columns.rows));
+        {
+          nb::gil_scoped_release release;
+          bytes_within(rows, columns, limit, threads, most, bits.data());
+        }
+        return bits;
+      },
+      nb::arg("left").noconvert(), nb::arg("right").noconvert(), nb::arg("limit"), nb::arg("threads"),
+      nb::arg("level") = "avx512", nb::arg("left_places").noconvert() = nb::none(),
+      nb::arg("right_places").noconvert() = nb::none());
   m.def(
       "largest_within",
       [](In2<std::uint8_t> left, In2<std::uint8_t> right, std::uint8_t limit, int threads, const std::string& level) {

@@ -326,6 +326,7 @@ def with_distances(
 @pytest.mark.parametrize("kind", FILTERED)
 def test_the_projection_filter(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "_LEAST_WORK_TO_FILTER", 0)
+    monkeypatch.setattr(sweep, "_HOPELESS", 1e9)
     rng, p, n, m = np.random.default_rng(4), Fraction(2), 30, 70
     left, right, pairs, ordered, places = with_distances(FILTERED[kind], rng, n, m)
     used = PairSweep(p, left, right)
@@ -441,6 +442,30 @@ def test_places_beyond_the_data_are_refused() -> None:
     for place in (-1, 3):
         with pytest.raises(ValueError, match="places must be rows"):
             _core.StripsU8("l2", data, 2.0, None, "avx512", np.array([0, place]))
+        with pytest.raises(ValueError, match="places must be rows"):
+            _core.bytes_within(data, data, 1, 1, "avx512", None, np.array([0, place]))
+
+
+@pytest.mark.skipif(not _core.multiplies_bytes(), reason="only for processors that multiply bytes")
+@pytest.mark.parametrize("m", [1, 64, 1023, 1024, 1025, 2049, 2111])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_single_sweep_takes_the_right_examples_in_pieces(m: int, apart: bool) -> None:
+    rng = np.random.default_rng(m)
+    left, right = (rng.integers(0, 256, (size, 7), dtype=np.uint8) for size in (61, m))
+    keys = np.square(left[:, None].astype(int) - right[None]).sum(axis=2)
+    limit = int(keys[5, m // 2])
+    if apart:
+        places = rng.permutation(m + 9)[:m]
+        data = np.zeros((m + 9, 7), dtype=np.uint8)
+        data[places] = right
+        bits = _core.bytes_within(left, data, limit, 2, "avx512", None, places)
+    else:
+        bits = _core.bytes_within(left, right, limit, 2)
+    assert np.array_equal(unpack(bits, m), keys <= limit)
+    strips = _core.StripsU8("l2", right)
+    assert np.array_equal(bits, strips.within(left, limit, 2))
+    with pytest.raises(ValueError, match="features of right"):
+        _core.bytes_within(left[:, :6].copy(), right, limit, 2)
 
 
 @pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5", "l3"])

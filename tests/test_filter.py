@@ -10,6 +10,7 @@ from levels import LEVELS
 
 from lossfloor import exact
 from lossfloor.distances import PairSweep, Radii, sweep
+from lossfloor.distances.filter import FilterRadii, ProjectionFilter, rough_cost
 
 TWO = Fraction(2)
 
@@ -126,6 +127,31 @@ def test_the_filter_is_not_asked_where_it_cannot_help(monkeypatch):
     assert few_features._filter is None
     other_norm = PairSweep(Fraction(1), np.zeros((5, 80), np.uint8), np.ones((5, 80), np.uint8))
     assert other_norm._filter is None
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_the_rough_cost_tells_where_the_filter_pays(dtype, own):
+    rng = np.random.default_rng(8)
+    n, d = 400, 128
+    easy = [correlated(rng, n, d, dtype) for _ in range(2)]
+    hard = [rng.integers(0, 256, (n, d)).astype(dtype) for _ in range(2)]
+    exponent = 8 if dtype in (np.float32, np.float64) else 0
+    costs = {}
+    for name, (left, right) in {"easy": easy, "hard": hard}.items():
+        made = ProjectionFilter(left, right, exponent, threads=1, level="avx512")
+        radius = middle_distance(left, right, 0.3) / 2 / 2.0**exponent
+        parts = np.full(n, radius), np.full(n, radius)
+        radii = FilterRadii(None, *parts) if own else FilterRadii(2 * radius, np.zeros(1), np.zeros(1))
+        costs[name] = rough_cost(left, right, exponent, radii), made.plan(radii).cost
+    assert costs["easy"][0] < 1.7 * costs["easy"][1]
+    assert 2 * costs["easy"][0] < costs["hard"][0]
+    assert costs["hard"][0] > 0.5 * costs["hard"][1]
+
+
+def test_the_rough_cost_of_equal_examples():
+    same = np.full((70, 64), 9, dtype=np.uint8)
+    assert rough_cost(same, same, 0, FilterRadii(1.0, np.zeros(1), np.zeros(1))) < 200
 
 
 def test_all_examples_equal():

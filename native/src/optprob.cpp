@@ -39,7 +39,7 @@ class BitLayers {
       : graph_(graph), steps_(bit_steps(most)), row_(graph.left, nullptr), place_(graph.right, 0), cursor_(graph.left, 0) {}
 
   // Copies the rows of the block with nothing but its own columns, so that searches read neighbouring words only. Of a
-  // large graph that is done when it has shrunk to a half, as memory matters there.
+  // large graph that is done when it has shrunk to an eighth, as memory matters there.
   void enter(const Vertices& left, const Vertices& right, std::int32_t) {
     pieces_.clear();
     for (const std::int32_t v : right) {
@@ -54,7 +54,7 @@ class BitLayers {
       width += piece.width;
     }
     words_ = (width + 63) / 64;
-    if (left.size() * words_ > std::max(kAlwaysPacked, graph_.left * graph_.words / 2)) {
+    if (left.size() * words_ > std::max(kAlwaysPacked, graph_.left * graph_.words / 8)) {
       words_ = graph_.words;
       for (const std::int32_t u : left) row_[at(u)] = graph_.row(at(u));
       for (const std::int32_t v : right) place_[at(v)] = v;
@@ -174,7 +174,7 @@ class BitLayers {
   }
 
  private:
-  static constexpr std::size_t kAlwaysPacked = std::size_t{1} << 21;  // words
+  static constexpr std::size_t kAlwaysPacked = std::size_t{1} << 16;  // words
   const BitGraph& graph_;
   const BitSteps& steps_;
   std::vector<Piece> pieces_;
@@ -823,9 +823,15 @@ void order_by(std::vector<FlowEdge>& flow, std::int32_t FlowEdge::*side, std::si
   flow = std::move(ordered);
 }
 
-// Shares the flow of a representative among its twins: each takes what its weight asks for, in order.
-void share_among_twins(std::vector<FlowEdge>& flow, const std::vector<std::int32_t>& twin,
-                       const std::vector<Wide>& needs, std::int32_t FlowEdge::*side) {
+// Shares the flow of a representative among its twins: each takes what it needs, needs(vertex), in order.
+template <class Needs>
+void share_among_twins(std::vector<FlowEdge>& flow, const std::vector<std::int32_t>& twin, const Needs& needs,
+                       std::int32_t FlowEdge::*side) {
+  std::vector<bool> has_twins(twin.size(), false);
+  for (std::size_t i = 0; i < twin.size(); ++i) {
+    if (at(twin[i]) != i) has_twins[at(twin[i])] = true;
+  }
+  if (std::none_of(flow.begin(), flow.end(), [&](const FlowEdge& edge) { return has_twins[at(edge.*side)]; })) return;
   // The twins of each vertex: chains of indices, ascending.
   std::vector<std::int32_t> following(twin.size(), kNone);
   std::vector<std::int32_t> last(twin.size(), kNone);
@@ -846,11 +852,11 @@ void share_among_twins(std::vector<FlowEdge>& flow, const std::vector<std::int32
       taken = 0;
     }
     while (edge.amount > 0) {
-      while (taken == needs[at(member)]) {
+      while (taken == needs(member)) {
         member = following[at(member)];
         taken = 0;
       }
-      const Wide amount = std::min(edge.amount, needs[at(member)] - taken);
+      const Wide amount = std::min<Wide>(edge.amount, needs(member) - taken);
       FlowEdge piece = edge;
       piece.*side = member;
       piece.amount = amount;
@@ -869,16 +875,22 @@ Partition solve_with(Layers layers, const Graph& graph, const std::int64_t* left
                      const Poll& poll) {
   const Twins twin = twins(graph);
   Reduced reduced = reduce(graph, twin, left_weight, right_weight);
-  Solver<Layers, Flow> solver(std::move(layers), graph, std::move(reduced.left_weight),
-                              std::move(reduced.right_weight), poll);
-  solver.run(std::move(reduced.blocks));
-
   Partition result;
-  result.n_flows = solver.n_flows;
-  result.n_searches = solver.n_searches;
+  std::vector<Block> blocks;
+  {  // what the solver holds is given back before the flow is put in order
+    Solver<Layers, Flow> solver(std::move(layers), graph, std::move(reduced.left_weight),
+                                std::move(reduced.right_weight), poll);
+    solver.run(std::move(reduced.blocks));
+    result.n_flows = solver.n_flows;
+    result.n_searches = solver.n_searches;
+    blocks = std::move(solver.settled);
+    std::size_t n_edges = 0;
+    solver.for_each_flow([&](std::int32_t, std::int32_t, Wide) { ++n_edges; });
+    result.flow.reserve(n_edges);
+    solver.for_each_flow([&](std::int32_t u, std::int32_t v, Wide amount) { result.flow.push_back({u, v, amount}); });
+  }
   result.left_block.assign(graph.left, kNone);
   result.right_block.assign(graph.right, kNone);
-  std::vector<Block>& blocks = solver.settled;
   std::stable_sort(blocks.begin(), blocks.end(), smaller_posterior);
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     if (i == 0 || smaller_posterior(blocks[i - 1], blocks[i])) {
@@ -891,22 +903,23 @@ Partition solve_with(Layers layers, const Graph& graph, const std::int64_t* left
     for (const std::int32_t u : blocks[i].left) result.left_block[at(u)] = index;
     for (const std::int32_t v : blocks[i].right) result.right_block[at(v)] = index;
   }
-  std::vector<Wide> supply(graph.left);
-  std::vector<Wide> capacity(graph.right);
-  for (std::size_t u = 0; u < graph.left; ++u) {
-    const std::int32_t block = result.left_block[u] = result.left_block[at(twin.left[u])];
-    supply[u] = Wide{left_weight[u]} * lowest_terms(result.a[at(block)], result.b[at(block)]).second;
-  }
-  for (std::size_t v = 0; v < graph.right; ++v) {
-    const std::int32_t block = result.right_block[v] = result.right_block[at(twin.right[v])];
-    capacity[v] = Wide{right_weight[v]} * lowest_terms(result.a[at(block)], result.b[at(block)]).first;
-  }
+  for (std::size_t u = 0; u < graph.left; ++u) result.left_block[u] = result.left_block[at(twin.left[u])];
+  for (std::size_t v = 0; v < graph.right; ++v) result.right_block[v] = result.right_block[at(twin.right[v])];
+  const auto supply = [&](std::int32_t u) {
+    const std::size_t block = at(result.left_block[at(u)]);
+    return Wide{left_weight[u]} * lowest_terms(result.a[block], result.b[block]).second;
+  };
+  const auto capacity = [&](std::int32_t v) {
+    const std::size_t block = at(result.right_block[at(v)]);
+    return Wide{right_weight[v]} * lowest_terms(result.a[block], result.b[block]).first;
+  };
 
-  solver.for_each_flow([&](std::int32_t u, std::int32_t v, Wide amount) { result.flow.push_back({u, v, amount}); });
   share_among_twins(result.flow, twin.left, supply, &FlowEdge::left);
   share_among_twins(result.flow, twin.right, capacity, &FlowEdge::right);
-  order_by(result.flow, &FlowEdge::right, graph.right);
-  order_by(result.flow, &FlowEdge::left, graph.left);
+  // In place, as memory matters more here than the time that `order_by` would save.
+  std::sort(result.flow.begin(), result.flow.end(), [](const FlowEdge& x, const FlowEdge& y) {
+    return x.left != y.left ? x.left < y.left : x.right < y.right;
+  });
   std::size_t kept = 0;
   for (const FlowEdge& edge : result.flow) {
     if (kept > 0 && result.flow[kept - 1].left == edge.left && result.flow[kept - 1].right == edge.right) {

@@ -19,6 +19,10 @@ constexpr std::size_t kBlockRows = 48;
 template <class T>
 constexpr std::size_t kProductRows = sizeof(T) == 1 ? 96 : 144;
 constexpr std::size_t kProductBytes = 480 << 10;
+// Columns that are packed at a time for a single sweep: few enough to take no memory to speak of, and enough that
+// packing the rows for each piece again costs nothing to speak of.
+constexpr std::size_t kPieceColumns = 1024;
+static_assert(kPieceColumns % kStrip == 0, "a piece is whole words");
 static_assert(kBlockRows % kTile == 0 && kProductRows<float> % kTile == 0, "a block is whole tiles");
 
 template <class T>
@@ -465,7 +469,8 @@ const char* Strips<T>::kernel_name() const {
 }
 
 template <class T>
-void Strips<T>::within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits) const {
+void Strips<T>::within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits,
+                       std::size_t stride) const {
   if constexpr (!kExact<T>) {
     throw std::invalid_argument("floating-point examples have no exact keys");
   } else {
@@ -473,7 +478,7 @@ void Strips<T>::within(MatrixView<T> left, std::int64_t limit, int threads, std:
     const std::int32_t bound = as_key(limit);
     layout.sweep(left, bound, threads,
                  [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
-                   bits[row * layout.words + word] =
+                   bits[row * stride + word] =
                        alive ? layout.kernels->at_most_i32(keys, bound) & layout.valid(word) : 0;
                  });
   }
@@ -611,5 +616,14 @@ template class Strips<std::uint8_t>;
 template class Strips<std::int16_t>;
 template class Strips<float>;
 template class Strips<double>;
+
+void bytes_within(MatrixView<std::uint8_t> left, MatrixView<std::uint8_t> right, std::int64_t limit, int threads,
+                  Level level, std::uint64_t* bits) {
+  for (std::size_t begin = 0; begin < right.rows; begin += kPieceColumns) {
+    const auto piece = right.part(begin, std::min(right.rows, begin + kPieceColumns));
+    const Strips<std::uint8_t> strips(Metric::l2, 2, piece, nullptr, level);
+    strips.within(left, limit, threads, bits + begin / kStrip, words_for(right.rows));
+  }
+}
 
 }  // namespace lossfloor

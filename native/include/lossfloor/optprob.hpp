@@ -20,8 +20,8 @@ namespace lossfloor {
 
 __extension__ typedef __int128 Wide;
 
-// Flow from left u to right v in the units of their block: sum_v flow = p_u b', sum_u flow = p_v a'.
-struct FlowEdge {
+// Flow from left u to right v in the units of their block: sum_v flow = p_u b', sum_u flow = p_v a'. Packed to 24 bytes.
+struct [[gnu::packed, gnu::aligned(8)]] FlowEdge {
   std::int32_t left;
   std::int32_t right;
   Wide amount;

@@ -26,6 +26,10 @@ struct MatrixView {
   const T* row(std::size_t i) const {
     return data + (places == nullptr ? i : static_cast<std::size_t>(places[i])) * columns;
   }
+  MatrixView part(std::size_t begin, std::size_t end) const {
+    if (places != nullptr) return {data, end - begin, columns, places + begin};
+    return {data + begin * columns, end - begin, columns};
+  }
 };
 
 // The true key lies within `relative * scale + absolute` of the computed one, where `scale` is |a|^2 + |b|^2 for l2
@@ -66,8 +70,8 @@ class Strips {
   std::size_t features() const;
   const char* kernel_name() const;
 
-  // bits[i * words + w]: bit c tells whether key(left i, right 64 w + c) <= limit. Integer T only.
-  void within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits) const;
+  // bits[i * stride + w]: bit c tells whether key(left i, right 64 w + c) <= limit. Integer T only.
+  void within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits, std::size_t stride) const;
   // The same where keys at most `inner` are within, keys above `outer` are not, and `decide` says who of those in
   // between is; what it puts among the doubtful pairs comes back. uint8 l2 only.
   using Decide = std::function<std::uint64_t(std::size_t row, std::size_t word, std::uint64_t open, DoubtfulPairs&)>;
@@ -96,5 +100,9 @@ extern template class Strips<std::uint8_t>;
 extern template class Strips<std::int16_t>;
 extern template class Strips<float>;
 extern template class Strips<double>;
+
+// What `within` of l2 strips of `right` says, with never more than a piece of `right` as a copy: for a single sweep.
+void bytes_within(MatrixView<std::uint8_t> left, MatrixView<std::uint8_t> right, std::int64_t limit, int threads,
+                  Level level, std::uint64_t* bits);
 
 }  // namespace lossfloor

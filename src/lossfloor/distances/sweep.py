@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lossfloor import _core, exact
 from lossfloor.distances import routes
-from lossfloor.distances.filter import DIMENSIONS, FilterRadii, Plan, PreparedFilter, ProjectionFilter
+from lossfloor.distances.filter import DIMENSIONS, FilterRadii, Plan, PreparedFilter, ProjectionFilter, rough_cost
 from lossfloor.distances.rounding import ByteRounding, PreparedRounding
 from lossfloor.distances.rows import Rows
 from lossfloor.exact import Order
@@ -34,6 +34,8 @@ _MOST_DOUBTFUL = 0.02
 _WIDE_DENSE_COST = 0.55
 #: Measured: what the projection of a row costs that the plan of the filter does not yet know, in the same units.
 _PROJECTION_COST = 80_000.0
+#: Measured: a rough estimate this far above the cost of another way rules the filter out without a plan of it.
+_HOPELESS = 1.7
 #: Pairs that are decided in one go in double precision.
 _PAIRS_AT_ONCE = 4096
 
@@ -133,12 +135,16 @@ class PairSweep:
         exponent = routes.exponent_of(left, right) if centring is None else centring.exponent
         return (left, right, exponent) if exponent in range(-100, 100) else None
 
-    @functools.cached_property
-    def _filter(self) -> ProjectionFilter | None:
+    def _filter_sides(self) -> tuple[Any, Any, int] | None:
+        """Return what a filter would be made of, if one can pay."""
         if not self._can_filter():
             return None
         whole = self.route.dtype in (np.uint8, np.int16)
-        sides = (self.route.left, self.route.right, 0) if whole else self._float_sides()
+        return (self.route.left, self.route.right, 0) if whole else self._float_sides()
+
+    @functools.cached_property
+    def _filter(self) -> ProjectionFilter | None:
+        sides = self._filter_sides()
         return None if sides is None else ProjectionFilter(*sides, threads=thread_count(), level=self._level)
 
     @functools.cached_property
@@ -150,22 +156,27 @@ class PairSweep:
 
     def _prepared(self, radii: Radii) -> PreparedFilter | PreparedRounding | None:
         """Return the filter or the rounding made ready for these radii, if one is expected to beat the dense kernel."""
-        if self._filter is None:
+        sides = self._filter_sides()
+        if sides is None:
             return None
-        chosen = self._filter_radii(radii, self._filter.scale)
+        chosen = self._filter_radii(radii, Fraction(2) ** -sides[2])
         if chosen.largest > 2.0**50:  # beyond all distances, and its square has no place in single precision
             return None
-        plan = self._filter.plan(chosen)
-        self.plan = plan
         n, m = self.shape
         shared = radii.shared
         wide = self.route.dtype == np.uint8 and _core.multiplies_bytes(self._level)
         dense = self.left.shape[1] * (_WIDE_DENSE_COST if wide else 1.0)
-        if self._rounding is not None and shared is not None:
-            cost = self._rounding.cost(shared)
-            if cost < min(dense, plan.cost + _PROJECTION_COST * (1 / n + 1 / m)):
-                return self._rounding.prepare(shared)
-        return self._filter.prepare(chosen, plan) if plan.cost < dense else None
+        rounding = self._rounding
+        rounded = math.inf if rounding is None or shared is None else rounding.cost(shared)
+        self.plan = plan = None
+        if rough_cost(*sides, chosen) < _HOPELESS * min(dense, rounded) and self._filter is not None:
+            self.plan = plan = self._filter.plan(chosen)
+        planned = math.inf if plan is None else plan.cost + _PROJECTION_COST * (1 / n + 1 / m)
+        if rounding is not None and shared is not None and rounded < min(dense, planned):
+            return rounding.prepare(shared)
+        if plan is None or plan.cost >= dense or self._filter is None:
+            return None
+        return self._filter.prepare(chosen, plan)
 
     def _filter_radii(self, radii: Radii, scale: Fraction) -> FilterRadii:
         left = _as_doubles(radii.left, scale, 0, len(self.left), len(self.left))
@@ -221,14 +232,19 @@ class PairSweep:
             # Distances of bytes are bytes: a limit of 255 lets all pairs in.
             limit = min(math.floor(shared), 255)
             return _core.largest_within(rows, route.right, limit, threads, self._level), _NO_PAIRS
+        if shared is not None and route.metric == "l2" and rows.dtype == np.uint8 and len(rows) == len(self.left):
+            # Nobody else needs the strips: a piece of them at a time will do.
+            limit = min(math.floor(shared**2), 2**62)
+            (left, at), (right, places) = _data_and_places(rows), _data_and_places(route.right)
+            return _core.bytes_within(left, right, limit, threads, self._level, at, places), _NO_PAIRS
         strips = self._strips
         if shared is not None:
             key = self._scaled_key(shared)
             if route.exact_keys and not isinstance(key, tuple):
                 limit = key.numerator // key.denominator
                 if rows.dtype in (np.uint8, np.int16):
-                    data, places = (rows.data, rows.places) if isinstance(rows, Rows) else (rows, None)
-                    bits = strips.within(data, min(limit, 2**62), threads, places)  # type: ignore[union-attr]
+                    data, at = _data_and_places(rows)
+                    bits = strips.within(data, min(limit, 2**62), threads, at)  # type: ignore[union-attr]
                     return bits, _NO_PAIRS
                 # Keys are whole numbers: a threshold half-way between two of them is as good as the true one.
                 middle = float(min(limit, 2**53)) + 0.5
@@ -468,6 +484,10 @@ class PairSweep:
 
 
 _NO_PAIRS = np.empty((0, 2), dtype=np.uint32)
+
+
+def _data_and_places(rows: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+    return (rows.data, rows.places) if isinstance(rows, Rows) else (rows, None)
 
 
 def _pairs_of(start: int, bits: Bits) -> npt.NDArray[np.intp]:
