@@ -277,11 +277,17 @@ struct BoundRounded {
   In2<T> right;
   RoundedStrips<T> strips;
 
-  BoundRounded(In2<T> right_, const In2<std::uint8_t>& bytes, const std::string& level)
+  BoundRounded(const std::string& metric, In2<T> right_, const In2<std::uint8_t>& bytes,
+               const std::optional<In1<std::int32_t>>& ranking, const std::string& level)
       : right((require(bytes.shape(0) == right_.shape(0) && bytes.shape(1) == right_.shape(1),
                        "bytes must have the shape of right"),
                right_)),
-        strips(view(right), view(bytes), level_named(level)) {}
+        strips(metric_named(metric), view(right), view(bytes), checked(ranking, right_.shape(1)), level_named(level)) {}
+
+  static const std::int32_t* checked(const std::optional<In1<std::int32_t>>& ranking, std::size_t features) {
+    require(!ranking || is_order(*ranking, features), "ranking must be an order of the features");
+    return ranking ? ranking->data() : nullptr;
+  }
 };
 
 template <class T>
@@ -301,8 +307,10 @@ void bind_rounded(nb::module_& m, const char* name) {
       },
       nb::arg("rows").noconvert(), nb::arg("low").noconvert(), nb::arg("step"), nb::arg("threads"));
   nb::class_<Self>(m, name)
-      .def(nb::init<In2<T>, In2<std::uint8_t>, const std::string&>(), nb::arg("right").noconvert(),
-           nb::arg("bytes").noconvert(), nb::arg("level") = "avx512")
+      .def(nb::init<const std::string&, In2<T>, In2<std::uint8_t>, const std::optional<In1<std::int32_t>>&,
+                    const std::string&>(),
+           nb::arg("metric"), nb::arg("right").noconvert(), nb::arg("bytes").noconvert(),
+           nb::arg("ranking").noconvert() = nb::none(), nb::arg("level") = "avx512")
       .def(
           "within_bracket",
           [](const Self& self, In2<T> left, In2<std::uint8_t> bytes, std::int64_t inner, std::int64_t outer,

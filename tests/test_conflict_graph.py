@@ -167,7 +167,17 @@ def test_a_graph_built_from_data(eps: int) -> None:
     assert calls[-1] == ("conflicts", graph.n_left, graph.n_left)
 
 
-@pytest.mark.parametrize("densities", [(0.0, 0.9, 0.0), (0.9, 0.001, 0.9), (0.001, 0.001, 0.001), (0.5, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    "densities",
+    [
+        (0.0, 0.9, 0.0),
+        (0.9, 0.001, 0.9),
+        (0.001, 0.001, 0.001),
+        (0.5, 0.5, 0.5),
+        (0.05, 0.001, 0.001),
+        (0.01, 0.05, 0.9),
+    ],
+)
 @pytest.mark.parametrize("kinds", ["bits", "lists", "mixed"])
 def test_pieces_of_either_kind_are_put_together(kinds: str, densities: tuple[float, ...]) -> None:
     pieces = [

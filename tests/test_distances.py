@@ -313,12 +313,12 @@ FILTERED: dict[str, Callable[[Generator, int, int], Points]] = {
 
 
 def with_distances(
-    make: Callable[[Generator, int, int], Points], rng: Generator, n: int, m: int
+    make: Callable[[Generator, int, int], Points], rng: Generator, n: int, m: int, p: Fraction = Fraction(2)
 ) -> tuple[Points, Points, AllPairs, list[Fraction], tuple[int, ...]]:
     """Make examples of 100 features, a few of them on both sides; with their distances in order, and places there."""
     left, right = make(rng, n, 100), make(rng, m, 100)
     right[:5] = left[:5]
-    pairs = AllPairs(Fraction(2), left, right)
+    pairs = AllPairs(p, left, right)
     ordered = sorted(pairs.near(i, j) for i in range(n) for j in range(m))
     return left, right, pairs, ordered, (5, n * m // 20, n * m // 3, -1)
 
@@ -374,12 +374,14 @@ ROUNDED: dict[str, Callable[[Generator, int, int], Points]] = {
 }
 
 
+@pytest.mark.parametrize("order", ["l1", "l2"])
 @pytest.mark.parametrize("kind", ROUNDED)
-def test_rounding_to_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounding_to_bytes(kind: str, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "_LEAST_WORK_TO_FILTER", 0)
     monkeypatch.setattr(ByteRounding, "cost", lambda *_: 0.0)
-    p = Fraction(2)
-    left, right, pairs, ordered, places = with_distances(ROUNDED[kind], np.random.default_rng(9), 30, 70)
+    p = ORDERS[order]
+    left, right, pairs, ordered, places = with_distances(ROUNDED[kind], np.random.default_rng(9), 30, 70, p)
+    assert (PairSweep(p, left, right)._rounding is not None) == (order == "l1" or _core.multiplies_bytes())
     for place in places:
         for factor in (1, 1 + Fraction(1, 2**60), 1 - Fraction(1, 2**60), Fraction(1, 10**30), 1000):
             threshold = ordered[place] * factor
@@ -387,12 +389,13 @@ def test_rounding_to_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_right(p, left, right, pairs, Radii((Fraction(0),), (Fraction(0),)))
 
 
-def test_data_on_a_grid_of_bytes_leave_next_to_nothing_open() -> None:
+@pytest.mark.parametrize("order", [1, 2])
+def test_data_on_a_grid_of_bytes_leave_next_to_nothing_open(order: int) -> None:
     rng = np.random.default_rng(10)
     left, right = ((rng.integers(0, 256, (n, 80)) / 255).astype(np.float32) for n in (50, 130))
     left[0, :2], right[0, :2] = 0, 1
-    prepared = ByteRounding(left, right, threads=1, level="avx512").prepare(Fraction(3))
-    assert abs(prepared.inner - 765**2) <= prepared.outer - prepared.inner + 1 <= 5
+    prepared = ByteRounding(order, left, right, threads=1, level="avx512").prepare(Fraction(3))
+    assert abs(prepared.inner - 765**order) <= prepared.outer - prepared.inner + 1 <= 5
 
 
 # What must not matter.

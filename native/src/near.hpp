@@ -1,4 +1,4 @@
-// One pair of floating-point examples against a threshold of squared distances, from all features.
+// One pair of floating-point examples against a threshold of keys, squared distances above all, from all features.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ class NearPairs {
   }
 
   Nearness judged(double distance, Bracket bound) const {
-    // Squares of doubles may underflow; those of floats, as doubles, and of whole numbers do not.
+    // Squares of doubles may underflow; those of floats, as doubles, and of whole numbers do not, nor do differences.
     const double absolute = std::is_same_v<T, double> ? static_cast<double>(features_) * 0x1p-1060 : 0.0;
     if (distance * (1 + relative_) + absolute <= bound.lower) return Nearness::within;
     return distance * (1 - relative_) - absolute > bound.upper ? Nearness::beyond : Nearness::open;

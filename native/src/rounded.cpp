@@ -1,6 +1,8 @@
 #include "lossfloor/rounded.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <stdexcept>
 #include <vector>
 
 #include "lossfloor/parallel.hpp"
@@ -33,6 +35,23 @@ double round_row(const T* row, const double* low, double step, double inverse, s
   return sum;
 }
 
+// The l1 distance in double precision: features + 1 roundings, none of which underflows.
+template <class T>
+double l1_distance(const T* left, const T* right, std::size_t features) {
+  constexpr std::size_t kLanes = 8;
+  double sums[kLanes] = {};
+  std::size_t k = 0;
+  for (; k + kLanes <= features; k += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      sums[lane] += std::abs(static_cast<double>(left[k + lane]) - static_cast<double>(right[k + lane]));
+    }
+  }
+  for (; k < features; ++k) sums[k % kLanes] += std::abs(static_cast<double>(left[k]) - static_cast<double>(right[k]));
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return sum;
+}
+
 }  // namespace
 
 template <class T>
@@ -51,8 +70,11 @@ template double round_to_bytes<float>(MatrixView<float>, const double*, double, 
 template double round_to_bytes<double>(MatrixView<double>, const double*, double, int, std::uint8_t*);
 
 template <class T>
-RoundedStrips<T>::RoundedStrips(MatrixView<T> right, MatrixView<std::uint8_t> bytes, Level level)
-    : right_(right), kernels_(&kernels(level)), strips_(Metric::l2, 2.0, bytes, nullptr, level) {}
+RoundedStrips<T>::RoundedStrips(Metric metric, MatrixView<T> right, MatrixView<std::uint8_t> bytes,
+                                const std::int32_t* ranking, Level level)
+    : metric_(metric), right_(right), kernels_(&kernels(level)), strips_(metric, 2.0, bytes, ranking, level) {
+  if (metric != Metric::l1 && metric != Metric::l2) throw std::invalid_argument("metric must be l1 or l2");
+}
 
 template <class T>
 DoubtfulPairs RoundedStrips<T>::within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
@@ -66,7 +88,10 @@ DoubtfulPairs RoundedStrips<T>::within_bracket(MatrixView<T> left, MatrixView<st
         for (; open != 0; open &= open - 1) {
           const auto c = static_cast<std::size_t>(__builtin_ctzll(open));
           const std::size_t j = word * kStrip + c;
-          const Nearness verdict = near(left.row(i), right_.row(j), threshold);
+          const Nearness verdict =
+              metric_ == Metric::l2
+                  ? near(left.row(i), right_.row(j), threshold)
+                  : near.judged(l1_distance(left.row(i), right_.row(j), right_.columns), threshold);
           if (verdict == Nearness::within) found |= std::uint64_t{1} << c;
           if (verdict == Nearness::open) {
             doubtful.emplace_back(static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(j));

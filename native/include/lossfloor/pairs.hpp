@@ -73,7 +73,7 @@ class Strips {
   // bits[i * stride + w]: bit c tells whether key(left i, right 64 w + c) <= limit. Integer T only.
   void within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits, std::size_t stride) const;
   // The same where keys at most `inner` are within, keys above `outer` are not, and `decide` says who of those in
-  // between is; what it puts among the doubtful pairs comes back. uint8 l2 only.
+  // between is; what it puts among the doubtful pairs comes back. uint8 l1 and l2 only.
   using Decide = std::function<std::uint64_t(std::size_t row, std::size_t word, std::uint64_t open, DoubtfulPairs&)>;
   DoubtfulPairs within_or(MatrixView<T> left, std::int64_t inner, std::int64_t outer, int threads, std::uint64_t* bits,
                           const Decide& decide) const;

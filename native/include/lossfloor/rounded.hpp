@@ -1,10 +1,10 @@
-// Squared Euclidean distances of floating-point examples against a threshold, most pairs decided by examples rounded to
-// bytes, whose products are several times as fast.
+// Distances of floating-point examples, l2 or l1, against a threshold, most pairs decided by examples rounded to bytes,
+// whose kernels are several times as fast.
 //
 // Let q be the bytes of an example x on the grid low + step q, and e the length of x - (low + step q). The distance of
-// two examples differs from that of their grid points, step sqrt(K) with a whole number K that is computed exactly, by
-// at most e_x + e_y. So every pair is decided whose sqrt(K) is farther than that from the threshold; the caller makes
-// two limits of K from this. Pairs between the limits are decided from their features.
+// two examples differs from that of their grid points, step sqrt(K) (l1: step K) with a whole number K that is computed
+// exactly, by at most e_x + e_y. So every pair is decided whose K is farther than that from the threshold; the caller
+// makes two limits of K from this. Pairs between the limits are decided from their features.
 #pragma once
 
 #include <cstddef>
@@ -27,18 +27,21 @@ template <class T>
 class RoundedStrips {
  public:
   // Keeps a view of `right`, which must outlive this object; copies its bytes.
-  RoundedStrips(MatrixView<T> right, MatrixView<std::uint8_t> bytes, Level level);
+  // `ranking` is as for `Strips`.
+  RoundedStrips(Metric metric, MatrixView<T> right, MatrixView<std::uint8_t> bytes, const std::int32_t* ranking,
+                Level level);
 
   std::size_t count() const { return right_.rows; }
   std::size_t features() const { return right_.columns; }
 
   // bits: who is within. Pairs whose K is at most `inner` are, pairs whose K is above `outer` are not; the others are
-  // decided from keys right up to relative * key, against a bracket. Pairs still open come back as doubtful.
+  // decided from keys (squared distances for l2) right up to relative * key, against a bracket. Pairs still open come back as doubtful.
   DoubtfulPairs within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
                                std::int64_t outer, double relative, Bracket threshold, int threads,
                                std::uint64_t* bits) const;
 
  private:
+  Metric metric_;
   MatrixView<T> right_;
   const Kernels* kernels_;
   Strips<std::uint8_t> strips_;

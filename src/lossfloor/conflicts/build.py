@@ -125,38 +125,46 @@ def gather(
     -------
     ConflictGraph
     """
-    kept: list[npt.NDArray[np.uint64] | _Lists] = []
+    kept: list[tuple[int, int, npt.NDArray[np.uint64] | _Lists]] = []
+    bits: npt.NDArray[np.uint64] | None = None
+    words = (n_right + 63) // 64
     n_edges = 0
     for rows in pieces:
         if rows.perhaps is not None:
             raise ValueError(must("pieces", "rows that leave no pair open", "pairs that conflict perhaps"))
         if isinstance(rows, ListRows):
-            count = len(rows.targets)
-            kept.append((rows.targets, rows.counts))
+            n_edges += len(rows.targets)
+            kept.append((rows.start, rows.stop, (rows.targets, rows.counts)))
         else:
             count = _core.count_bits(np.ascontiguousarray(rows.bits))
-            # Each piece waits in its smaller form, so that a huge sparse graph never exists as bits.
-            few = prefers_lists(count, rows.stop - rows.start, n_right)
-            kept.append(_core.set_bits(rows.bits) if few else rows.bits)
-        n_edges += count
+            n_edges += count
+            # Each piece waits in its smaller form, so that a huge sparse graph never exists as bits, and a dense one
+            # is never in memory twice.
+            piece: npt.NDArray[np.uint64] | _Lists = rows.bits
+            if prefers_lists(count, rows.stop - rows.start, n_right):
+                piece = _core.set_bits(rows.bits)
+            elif not prefers_lists(n_edges, rows.stop, n_right) and rows.stop - rows.start < n_left:
+                bits = np.empty((n_left, words), dtype=np.uint64) if bits is None else bits
+                piece = bits[rows.start : rows.stop]
+                piece[:] = rows.bits
+            kept.append((rows.start, rows.stop, piece))
         if progress is not None:
             progress("conflicts", rows.stop, n_left)
     if prefers_lists(n_edges, n_left, n_right):
-        lists = [piece if isinstance(piece, tuple) else _core.set_bits(piece) for piece in kept]
+        lists = [piece if isinstance(piece, tuple) else _core.set_bits(piece) for _, _, piece in kept]
         offsets = np.concatenate([[0], *(counts for _, counts in lists)]).cumsum(dtype=np.int64)
         targets = np.concatenate([targets for targets, _ in lists])
         return ConflictGraph.from_lists(offsets, targets, n_right)
-    words = (n_right + 63) // 64
-    if len(kept) == 1 and not isinstance(kept[0], tuple):
-        return ConflictGraph.from_bits(kept[0], n_right)
-    bits = np.empty((n_left, words), dtype=np.uint64)
-    stop = n_left
-    while kept:  # from the end, giving each piece back, so that the graph is never in memory twice
-        piece = kept.pop()
-        part = _as_bits(*piece, words) if isinstance(piece, tuple) else piece
-        bits[stop - len(part) : stop] = part
-        stop -= len(part)
-    return ConflictGraph.from_bits(bits, n_right)
+    if len(kept) == 1 and not isinstance(kept[0][2], tuple):
+        return ConflictGraph.from_bits(kept[0][2], n_right)
+    whole = np.empty((n_left, words), dtype=np.uint64) if bits is None else bits
+    while kept:  # giving back each piece that has a place of its own
+        start, stop, piece = kept.pop()
+        if isinstance(piece, tuple):
+            whole[start:stop] = _as_bits(*piece, words)
+        elif piece.base is not whole:
+            whole[start:stop] = piece
+    return ConflictGraph.from_bits(whole, n_right)
 
 
 def lists_of(piece: ConflictRows) -> list[_Lists]:

@@ -1,15 +1,16 @@
-"""Euclidean distances of floats by way of bytes: examples rounded to a grid decide most pairs, their features the rest.
+"""Distances of floats by way of bytes: examples rounded to a grid decide most pairs, their features the rest.
 
 Each example x is rounded to the nearest point of the grid ``low + step q`` with q a byte for each feature.  Distances
-of grid points are ``step sqrt(K)`` with whole numbers K, which the byte kernels compute exactly and several times as
-fast as products of floats.  By the triangle inequality the distance of two examples is at most ``e_x + e_y`` away from
-that of their grid points, with e the length of what the rounding took.  With E the sum of the largest e of both sides,
-a pair is within the threshold t if ``step sqrt(K) <= t - E`` and is not if ``step sqrt(K) > t + E``; what is in between
-is decided from the features.  Data that lie on a grid anyway, such as pixels divided by 255, leave next to nothing
-open; any data without far outliers leave few pairs open.
+of grid points are ``step K`` for l1 and ``step sqrt(K)`` for l2, with whole numbers K, which the byte kernels compute
+exactly and several times as fast as those of floats.  By the triangle inequality the distance of two examples
+is at most ``e_x + e_y`` away from that of their grid points, with e the length of what the rounding took.  With E the
+sum of the largest e of both sides, a pair is within the threshold t if that distance is at most ``t - E`` and is not if
+it is above ``t + E``; what is in between is decided from the features.  Data that lie on a grid anyway, such as pixels
+divided by 255, leave next to nothing open; for l2 any data without far outliers leave few pairs open.
 
-The e are computed in double precision: an entry of the rest is off by three roundings of at most 255 steps, hence by
-less than ``2^-40 step``, and a square of it that underflows is smaller than that, since steps are at least 2^-400.
+The Euclidean e are computed in double precision: an entry of the rest is off by three roundings of at most 255 steps,
+hence by less than ``2^-40 step``, and a square of it that underflows is smaller than that, since steps are at least
+2^-400.  Those of l1 are at most ``sqrt(d)`` times as large.
 """
 
 from __future__ import annotations
@@ -23,13 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import _core
-from lossfloor.distances.filter import one_blas_thread
 
-_SAMPLE = 192
+_SAMPLE = 64
 _MOST = 2**62  # limits beyond all K
 #: Measured costs of a feature, where one of the float kernel that decides all pairs costs 1: of bytes, of an open pair.
-_BYTE_COST = 0.3
-_OPEN_COST = 4.0
+_COSTS = {1: (0.1, 4.0), 2: (0.3, 4.0)}
 
 
 class ByteRounding:
@@ -37,14 +36,28 @@ class ByteRounding:
 
     Parameters
     ----------
+    order : int
+        1 or 2.
     left, right : ndarray, shape (n, d) and (m, d), both float32 or both float64
         With entries of at most 2**100 in size.
+    ranking : ndarray of int32, shape (d,), optional
+        The features in the order in which differences tell early that a pair is far apart (l1).
     threads : int
     level : str
         The most instructions that kernels may use.
     """
 
-    def __init__(self, left: npt.NDArray[Any], right: npt.NDArray[Any], *, threads: int, level: str) -> None:
+    def __init__(
+        self,
+        order: int,
+        left: npt.NDArray[Any],
+        right: npt.NDArray[Any],
+        ranking: npt.NDArray[np.int32] | None = None,
+        *,
+        threads: int,
+        level: str,
+    ) -> None:
+        self._order, self._ranking = order, ranking
         self._left, self._right = left, right
         self._threads, self._level = threads, level
         low = np.minimum(left.min(axis=0), right.min(axis=0)).astype(np.float64)
@@ -54,11 +67,11 @@ class ByteRounding:
         self._made: tuple[npt.NDArray[np.uint8], Any, float] | None = None
 
     def _bytes(self, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], float]:
-        """Return rows as bytes, and a bound on what the rounding took from each."""
+        """Return rows as bytes, and a bound on the length of what the rounding took from each."""
         made, square = _core.round_to_bytes(rows, self._low, self._step, self._threads)
         d = rows.shape[1]
         error: float = math.sqrt(square) * (1 + (d + 8) * 2.0**-52) + math.sqrt(d) * 2.0**-40 * self._step
-        return made, error
+        return made, error * math.sqrt(d) * (1 + 2.0**-50) if self._order == 1 else error
 
     def cost(self, radius: Fraction) -> float:
         """Return the expected cost of a pair, from a sample of pairs; `ProjectionFilter.plan` has the same units."""
@@ -66,13 +79,11 @@ class ByteRounding:
         sides = (self._left, self._right)
         parts = [side[np.linspace(0, len(side) - 1, min(_SAMPLE, len(side))).astype(np.intp)] for side in sides]
         error = sum(self._bytes(part)[1] for part in parts)
-        a, b = (part.astype(np.float64) - self._low for part in parts)
-        with one_blas_thread():
-            products = a @ b.T
-        squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)[None, :] - 2 * products
-        distances = np.sqrt(np.maximum(squares, 0))
+        a, b = (part.astype(np.float64) for part in parts)
+        distances = np.array([np.linalg.norm(b - row, ord=self._order, axis=1) for row in a])
         share = float(np.mean(np.abs(distances - float(radius)) <= error))
-        cost: float = d * (_BYTE_COST + _OPEN_COST * share)
+        per_byte, per_open = _COSTS[self._order]
+        cost: float = d * (per_byte + per_open * share)
         return cost
 
     def prepare(self, radius: Fraction) -> PreparedRounding:
@@ -81,11 +92,12 @@ class ByteRounding:
             left, left_error = self._bytes(self._left)
             right, right_error = self._bytes(self._right)
             kind = _core.RoundedF32 if self._right.dtype == np.float32 else _core.RoundedF64
-            self._made = left, kind(self._right, right, self._level), math.nextafter(left_error + right_error, math.inf)
+            strips = kind(f"l{self._order}", self._right, right, self._ranking, self._level)
+            self._made = left, strips, math.nextafter(left_error + right_error, math.inf)
         rows, strips, error = self._made
         step, margin = Fraction(self._step), Fraction(error)
-        inner = math.floor(((radius - margin) / step) ** 2) if radius >= margin else -1
-        outer = math.floor(((radius + margin) / step) ** 2)
+        inner = math.floor(((radius - margin) / step) ** self._order) if radius >= margin else -1
+        outer = math.floor(((radius + margin) / step) ** self._order)
         return PreparedRounding(self._left, rows, strips, min(inner, _MOST), min(outer, _MOST))
 
 
@@ -102,7 +114,7 @@ class PreparedRounding:
     def within_bracket(
         self, start: int, stop: int, relative: float, lower: float, upper: float, threads: int
     ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
-        """Tell who is within a threshold of squared distances in [lower, upper], and which pairs are still open."""
+        """Tell who is within a threshold in [lower, upper] (l2: of squared distances), and which pairs are open."""
         bits, doubtful = self.strips.within_bracket(
             self.rows[start:stop], self.bytes[start:stop], self.inner, self.outer, relative, lower, upper, threads
         )

@@ -117,8 +117,9 @@ class PairSweep:
     @property
     def description(self) -> str:
         """How the distances are computed, for people."""
-        few = f"projection to {DIMENSIONS[0]} to {DIMENSIONS[-1]} dimensions first, then "
-        return (few if self._can_filter() else "") + self.route.name
+        if self._can_filter():
+            return f"projection to {DIMENSIONS[0]} to {DIMENSIONS[-1]} dimensions first, then {self.route.name}"
+        return ("rounding to bytes first, then " if self._rounding is not None else "") + self.route.name
 
     def _can_filter(self) -> bool:
         """Tell whether the projection filter can pay: Euclidean distances, many pairs, many features."""
@@ -149,13 +150,35 @@ class PairSweep:
 
     @functools.cached_property
     def _rounding(self) -> ByteRounding | None:
-        sides = self._float_sides() if self._can_filter() and self.route.centring is not None else None
-        if sides is None or not routes.multiplies_bytes(self.left.shape[1], self._level):
+        n, m = self.shape
+        d = self.left.shape[1]
+        if (
+            n * m * d < _LEAST_WORK_TO_FILTER
+            or self.route.exact_keys
+            or self.route.dtype not in (np.float32, np.float64)
+        ):
             return None
-        return ByteRounding(sides[0], sides[1], threads=thread_count(), level=self._level)
+        if self.order == 2:
+            can = self._can_filter() and self.route.centring is not None and routes.multiplies_bytes(d, self._level)
+        else:
+            can = self.order == 1 and 255 * d < 2**31
+        sides = self._float_sides() if can else None
+        if sides is None:
+            return None
+        order, ranking = (2, None) if self.order == 2 else (1, self.route.ranking)
+        return ByteRounding(order, *sides[:2], ranking, threads=thread_count(), level=self._level)
+
+    def _prepared_sums(self, radii: Radii) -> PreparedRounding | None:
+        """Return the rounding made ready for l1, if it is expected to beat the dense kernel."""
+        if radii.shared is None or self._rounding is None:
+            return None
+        cheaper = self._rounding.cost(radii.shared) < self.left.shape[1]
+        return self._rounding.prepare(radii.shared) if cheaper else None
 
     def _prepared(self, radii: Radii) -> PreparedFilter | PreparedRounding | None:
         """Return the filter or the rounding made ready for these radii, if one is expected to beat the dense kernel."""
+        if self.order != 2:
+            return self._prepared_sums(radii)
         sides = self._filter_sides()
         if sides is None:
             return None
@@ -270,7 +293,8 @@ class PairSweep:
         shared = radii.shared
         if isinstance(prepared, PreparedRounding):
             assert shared is not None
-            return prepared.within_bracket(start, stop, relative, *exact.bracket(shared**2), threads)
+            key = shared**2 if self.order == 2 else shared
+            return prepared.within_bracket(start, stop, relative, *exact.bracket(key), threads)
         arguments = prepared.arguments(start, stop)
         if shared is None:
             left = _as_doubles(radii.left, Fraction(1), start, stop, len(self.left))
