@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import lossfloor as lf
+from lossfloor.cli import _output
 from lossfloor.cli.app import app
 
 DIGITS = ["digits", "--classes", "3", "8"]
@@ -619,3 +621,13 @@ def test_every_key_is_documented(tmp_path: Path) -> None:
             keys |= {re.sub("^(cross_entropy|zero_one)_", "LOSS_", name) for name in arrays}
     # A rejected proof has the first, floors with bounds the second: test_cli_adversaries.py looks at these.
     assert keys | {"reason", "upper"} == _documented()
+
+
+@pytest.mark.parametrize(
+    "value", [Fraction(1, 3), Fraction(2, 3), Fraction(1, 7 * 10**9), 0.1, 0.30000000000000004, 0.0, 1.5]
+)
+def test_printed_bounds_are_bounds(value: float | Fraction) -> None:
+    low, high = Fraction(_output.at_least(value)), Fraction(_output.at_most(value))
+    assert low <= Fraction(value) <= high
+    assert high - low <= Fraction(value) / 10**8
+    assert _output.bounds((float(value), float(value) + 1)).startswith(_output.at_least(float(value)))

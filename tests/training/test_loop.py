@@ -258,3 +258,18 @@ def test_what_a_loss_keeps_is_part_of_the_checkpoint(tmp_path: Path) -> None:
     assert 1 <= len(load(tmp_path / "broken.pt")["history"]) < 4
     again = train(4, tmp_path / "broken.pt")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_what_a_loss_kept_of_another_run_is_forgotten() -> None:
+    X, y = torch.rand(24, 3, generator=torch.Generator().manual_seed(0)), torch.arange(24) % 2
+    loss = KeptPoints(Threat("l2", 0.2), 24)
+
+    def train() -> dict[str, torch.Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            model = MLP((3,), hidden=(6,))
+        fit(model, SoftLabelDataset((X, y)), loss, Settings(epochs=2, batch_size=8, warmup=1))
+        return model.state_dict()
+
+    first, second = train(), train()
+    assert all(torch.equal(first[name], second[name]) for name in first)

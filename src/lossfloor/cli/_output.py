@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import decimal
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,9 +65,25 @@ def number(value: float) -> str:
     return f"{value:.9g}"
 
 
+def at_least(bound: float | Fraction) -> str:
+    """Print a lower bound, rounded downwards so that what is printed is proved, too."""
+    return _rounded(bound, decimal.ROUND_FLOOR)
+
+
+def at_most(bound: float | Fraction) -> str:
+    """Print an upper bound, rounded upwards."""
+    return _rounded(bound, decimal.ROUND_CEILING)
+
+
+def _rounded(bound: float | Fraction, rounding: str) -> str:
+    exact = Fraction(bound)
+    context = decimal.Context(prec=9, rounding=rounding)
+    return f"{context.divide(decimal.Decimal(exact.numerator), decimal.Decimal(exact.denominator)).normalize():.9g}"
+
+
 def bounds(ends: tuple[float, float]) -> str:
     """Print a loss, or the bounds of one."""
-    return number(ends[0]) if ends[0] == ends[1] else f"{number(ends[0])} to {number(ends[1])}"
+    return number(ends[0]) if ends[0] == ends[1] else f"{at_least(ends[0])} to {at_most(ends[1])}"
 
 
 def show_unit(unit: Fraction | int) -> str:

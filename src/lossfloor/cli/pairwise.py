@@ -108,5 +108,5 @@ def _print(result: PairwiseFloors, data: Dataset, loss: Any, adversary: str) -> 
     ]
     out.print_table(["", *labels], rows)
     pairs = ", ".join(f"{first} and {second}" for (first, second), _ in result.best_pairs(loss)) or "none"
-    typer.echo(f"All classes together: at least {out.number(result.lower_bound(loss))}, by the pairs {pairs}.")
+    typer.echo(f"All classes together: at least {out.at_least(result.lower_bound(loss))}, by the pairs {pairs}.")
     typer.echo("`lossfloor floor --all-classes` gives better bounds.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 import lossfloor as lf
+from lossfloor import exact
 from lossfloor.cli import _adversary as adv
 from lossfloor.cli import _options as opt
 from lossfloor.cli import _output as out
@@ -96,7 +97,7 @@ def _verify_multiclass(path: Path, data: Dataset, matrix: Any, json: bool, quiet
         out.print_json(
             {
                 "status": "proved",
-                **{name: float(found.lower) for name, found in proved.items()},
+                **{name: exact.bracket(found.lower)[0] for name, found in proved.items()},
                 "adversary": loaded.adversary,
                 "n_examples": loaded.n_examples,
                 "n_conflicts": {name: found.n_conflicts for name, found in proved.items()},
@@ -106,7 +107,7 @@ def _verify_multiclass(path: Path, data: Dataset, matrix: Any, json: bool, quiet
         return
     out.print_fields(
         f"{path} is proved: no classifier can have a smaller loss than",
-        {name.replace("_", "-"): out.number(float(found.lower)) for name, found in proved.items()},
+        {name.replace("_", "-"): out.at_least(found.lower) for name, found in proved.items()},
         {"data": out.show_data(data), "adversary": _show(loaded.adversary)},
     )
     rows = [[name.replace("_", "-"), str(found.n_conflicts), str(found.n_larger)] for name, found in proved.items()]

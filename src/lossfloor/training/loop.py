@@ -148,6 +148,8 @@ def fit(
         average = {name: value.to(device) for name, value in held["average"].items()}
         history = held["history"]
         loss.load_state(held.get("loss", {}))
+    else:
+        loss.load_state({})  # it may have been used before
     for epoch in range(len(history), settings.epochs):
         began = time.perf_counter()
         mean, last = _epoch(model, data, loss, settings, optimiser, average, epoch, device, progress)
