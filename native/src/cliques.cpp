@@ -146,10 +146,11 @@ class Worker {
   static constexpr std::int64_t kGreedy = 50;    // steps of a branch in which the most valuable candidate goes first
   static constexpr double kNever = std::numeric_limits<double>::infinity();  // squared distance of no conflict
 
-  // What one vertex of each class can add, by gains_, to a clique of `size` members; the degree may allow fewer.
+  // What one vertex of each class can add, by gains_, to a clique of `size` members; the degree may allow fewer. It
+  // allows one of each class that has any where it is the number of classes, as those of the members have none.
   double gain(std::size_t size) {
     const std::size_t joins = degree_ - size;
-    if (gains_.size() > joins) {
+    if (degree_ < classes_ && gains_.size() > joins) {
       std::partial_sort(gains_.begin(), gains_.begin() + static_cast<std::ptrdiff_t>(joins), gains_.end(),
                         std::greater<double>());
       gains_.resize(joins);

@@ -104,14 +104,15 @@ class ClassGraph:
         targets = place[self.targets[entries]]
         inside = targets >= 0
         entries, rows, targets = entries[inside], rows[inside], targets[inside]
-        order = np.lexsort((targets, rows))
-        entries = entries[order]
+        if np.any(np.diff(vertices) < 0):  # else the lists are in order
+            order = np.lexsort((targets, rows))
+            entries, targets = entries[order], targets[order]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(vertices)))]).astype(np.int64)
         return dataclasses.replace(
             self,
             codes=self.codes[vertices],
             offsets=offsets,
-            targets=targets[order],
+            targets=targets,
             perhaps=None if self.perhaps is None else self.perhaps[entries],
             squares=None if self.squares is None else self.squares[entries],
             radii=None if self.radii is None else self.radii[vertices],
