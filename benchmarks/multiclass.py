@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,15 +188,25 @@ def peer_bound(n: int, eps: str, degree: int, loss: str) -> dict[str, Any]:
     }
 
 
-def peer(memory_gib: float = 12.0, limit: float = 600.0) -> Iterator[dict[str, Any]]:
+#: For the peer's route: n, eps, losses, degrees.
+LISTED: list[tuple[int, str, tuple[str, ...], tuple[int, ...]]] = [
+    *((500, eps, ("zero_one", "cross_entropy"), (3, 4)) for eps in ("2.0", "2.5", "3.0", "3.5")),
+    (1000, "3.0", ("zero_one", "cross_entropy"), (3,)),
+    (2000, "3.0", ("zero_one",), (3,)),
+]
+
+
+def peer(
+    memory_gib: float = 12.0, limit: float = 600.0, instances: Sequence[tuple[Any, ...]] = LISTED
+) -> Iterator[dict[str, Any]]:
     here = str(Path(__file__).parent)
-    for n, eps in ((500, "2.0"), (500, "2.5"), (500, "3.0"), (500, "3.5"), (1000, "3.0")):
+    for n, eps, losses, degrees in instances:
         X, y = images(n)
         floor = lf.floor(X, y, lf.L2(eps, unit=255))
         assert isinstance(floor, lf.MulticlassFloor)
-        for loss in ("zero_one", "cross_entropy"):
+        for loss in losses:
             ours = floor.solution(loss)
-            for degree in (3, 4):
+            for degree in degrees:
                 row: dict[str, Any] = {"n": n, "eps": eps, "loss": loss, "degree": degree}
                 row |= {"ours_lower": ours.lower, "ours_upper": ours.upper, "ours_seconds": ours.seconds}
                 arguments = [sys.executable, "-c", PEER, str(n), eps, str(degree), loss, str(memory_gib), here]

@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from lossfloor import exact, losses
 from lossfloor.multiclass.cliques import Rows
-from lossfloor.multiclass.graph import Doubles, Ints
+from lossfloor.multiclass.graph import Doubles, Ints, Vertices
 from lossfloor.multiclass.separable import SeparableLoss
 
 #: Weights of witnesses are whole numbers that sum to about one of these, the smallest that does.
 _WITNESS_UNITS = (1 << 10, 1 << 20, 1 << 30)
+#: Conflicts whose witnesses are checked in one go.
+_AT_ONCE = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,12 +159,11 @@ def prove(
         members = rows.members[places]
         for unit in _WITNESS_UNITS:
             t = np.rint(weights[places] * unit).astype(np.int64)
-            inside = np.array(
+            inside = np.concatenate(
                 [
-                    _inside(data[line], steps, [radii[v] for v in line.tolist()])
-                    for line, steps in zip(members, t, strict=True)
-                ],
-                dtype=np.bool_,
+                    _all_inside(data, members[k : k + _AT_ONCE], t[k : k + _AT_ONCE], radii)
+                    for k in range(0, len(members), _AT_ONCE)
+                ]
             )
             proved[which[inside]] = True
             witness[places[inside]] = t[inside]
@@ -170,6 +171,37 @@ def prove(
             if len(which) == 0:
                 break
     return proved, witness
+
+
+def _all_inside(data: npt.NDArray[Any], members: Vertices, t: Ints, radii: list[Fraction]) -> npt.NDArray[np.bool_]:
+    """Tell for rows of members, with their weights, whether `_inside` holds: for small whole numbers all at once."""
+    k, d = members.shape[1], data.shape[1]
+    total = t.sum(axis=1)
+    small = data.dtype.kind in "iu" and data.dtype.itemsize <= 2
+    # Differences are below 2^17, so that inner products are whole doubles, and sums of four products fit int64.
+    if not small or d >= 2**18 or 4 * int(total.max(initial=0)) ** 2 * d * _spread(data) ** 2 >= 2**62:
+        rows = zip(members, t, strict=True)
+        return np.array([_inside(data[line], steps, [radii[v] for v in line.tolist()]) for line, steps in rows], bool)
+    moved = data[members].astype(np.float64)
+    moved -= moved[:, :1].copy()
+    gram = (moved @ moved.transpose(0, 2, 1)).astype(np.int64)
+    pulls = np.einsum("rij,rj->ri", gram, t)
+    spread = np.einsum("ri,ri->r", pulls, t)
+    squares = (total * total)[:, None] * np.einsum("rii->ri", gram)
+    # Few radii differ, and few totals do.
+    of_object = {id(radius): radius for radius in radii}
+    keys = np.stack([[id(radii[v]) for v in members.ravel().tolist()], np.repeat(total, k)])
+    different, which = np.unique(keys, axis=1, return_inverse=True)
+    limits = [min(math.floor(of_object[one] * whole * whole), 2**62) for one, whole in different.T.tolist()]
+    allowed = np.array(limits, dtype=np.int64)[which.ravel()].reshape(-1, k)
+    within: npt.NDArray[np.bool_] = np.all(squares - 2 * total[:, None] * pulls + spread[:, None] <= allowed, axis=1)
+    return within
+
+
+def _spread(data: npt.NDArray[Any]) -> int:
+    """Return the largest difference of any two values of the type of the data."""
+    info = np.iinfo(data.dtype)
+    return int(info.max) - int(info.min)
 
 
 def _inside(points: npt.NDArray[Any], steps: Ints, radii: list[Fraction]) -> bool:

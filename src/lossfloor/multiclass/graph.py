@@ -284,4 +284,5 @@ def _with_squares(graph: ClassGraph, adversary: Adversary, data: npt.NDArray[Any
 def squared_radii(adversary: NormBall, n: int) -> list[Fraction]:
     """Return the squared radius of each example in units of the data, exactly."""
     radii = adversary.radii(n, np.arange(n))
-    return [radius * radius for radius in (radii if len(radii) == n else radii * n)]
+    squares = [radius * radius for radius in radii]
+    return squares if len(squares) == n else squares * n
