@@ -50,6 +50,8 @@ _STEPS = 20_000
 _COMPLETE_BUDGET = 6400
 #: Rows found for each example below which, if none is much violated, searches are complete.
 _LITTLE = 0.25
+#: Share of the gap to which the master problem has to be solved before a finer search is worth its time.
+_WELL = 0.25
 #: Shares of the gap: what the point of a complete search may lose by itself, and by being scaled until it is feasible.
 _AIM, _SCALED = 0.4, 0.3
 #: What such a point leaves of the distance of the bounds at first, as long as that is more than the above; after each
@@ -320,16 +322,11 @@ class _Part:
             exhausted = stage.complete and found.unfinished == 0 and len(found.rows) == 0
             # What is no conflict when decided exactly may still look like one to the search.
             direct = exhausted and not improved
-            if (
-                exhausted
-                and self.at is self.q
-                and self.solved_to <= 0.25 * gap
-                and stage.above <= _finest(gap, self.weight)
-            ):
+            if exhausted and self.at is self.q and self._solved_well(gap) and stage.above <= _finest(gap, self.weight):
                 break  # all that is left is rounding
             coarse = stage.degree < most_degree
             self._plan(stage, found, most_degree, gap)
-            if len(found.rows) or self.solved_to > 0.25 * gap:
+            if len(found.rows) or not self._solved_well(gap):
                 self._add(found.rows)
                 self._master(gap, limits, stage.above, coarse)
         if most_degree < classes or math.isinf(self.relaxed):
@@ -338,6 +335,10 @@ class _Part:
             _, self.best_q = self._feasible(self._search(_Stage(classes, _finest(gap, self.weight)), limits).most)
         self.report(1.0)
         return self._solution(met, rounds)
+
+    def _solved_well(self, gap: float) -> bool:
+        """Tell whether a solution of the master problem is as good as the gap asks for."""
+        return self.solved_to <= _WELL * gap
 
     def _point(self, stage: _Stage, gap: float) -> Doubles:
         """Choose where a complete search looks, between the solution of the master problem and the feasible one."""
@@ -369,7 +370,7 @@ class _Part:
         worst = float(found.rows.sums(self.at).max()) - 1 if len(found.rows) else 0.0
         few = len(found.rows) < 0.1 * len(self.graph)
         if stage.degree < most_degree:
-            if few or (worst < 0.05 and self.solved_to <= 0.25 * gap):
+            if few or (worst < 0.05 and self._solved_well(gap)):
                 stage.degree = 3 if stage.degree == 2 and most_degree > 2 else most_degree
                 stage.above = 0.25
             else:
