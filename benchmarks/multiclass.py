@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -43,8 +44,8 @@ KNOWN: list[tuple[int, str, dict[str, tuple[Any, Any, Any]]]] = [
 #: The gap that is asked for where 1e-4 takes many minutes; and the one that the sketch stopped at, in a row of its own.
 COARSER = {(500, "4.0", "cross_entropy"): 1e-2, (6000, "2.5", "cross_entropy"): 1e-2}
 SKETCH_STOPPED = {(500, "4.0", "zero_one"): 6e-4}
-#: Seconds after which a loss is left as it is.
-LIMIT = 300.0
+#: Seconds after which a loss is left as it is, and below which the median of five runs counts.
+LIMIT, SHORT = 300.0, 2.0
 
 
 def images(n: int) -> tuple[Any, Any]:
@@ -62,8 +63,11 @@ def rows() -> Iterator[dict[str, Any]]:
                 asked += [(name, SKETCH_STOPPED[n, eps, name]) for name in losses if (n, eps, name) in SKETCH_STOPPED]
             for name, gap in asked:
                 pairs, every, sketch = losses[name]
-                floor = lf.floor(X, y, lf.L2(eps, unit=255), max_degree=degree, gap=gap, time_limit=LIMIT)
-                assert isinstance(floor, lf.MulticlassFloor)
+                seconds: list[float] = []
+                while not seconds or (seconds[0] < SHORT and len(seconds) < 5):
+                    floor = lf.floor(X, y, lf.L2(eps, unit=255), max_degree=degree, gap=gap, time_limit=LIMIT)
+                    assert isinstance(floor, lf.MulticlassFloor)
+                    seconds.append(floor.solution(name).seconds)
                 found = floor.solution(name)
                 upper = found.upper if degree is None else found.relaxed
                 known = every if degree is None else pairs
@@ -80,14 +84,15 @@ def rows() -> Iterator[dict[str, Any]]:
                     "lower": found.lower,
                     "upper": upper,
                     "gap": upper - found.lower,
-                    "seconds": found.seconds,
+                    "seconds": statistics.median(seconds),
+                    "runs": len(seconds),
                     "graph_seconds": floor.seconds["graph"],
                     "rounds": found.rounds,
                     "complete": found.complete,
                     "known": known,
                 }
                 if degree is None and sketch is not None and gap == SKETCH_STOPPED.get((n, eps, name), gap):
-                    row["sketch_seconds"], row["times_faster"] = sketch, sketch / found.seconds
+                    row["sketch_seconds"], row["times_faster"] = sketch, sketch / statistics.median(seconds)
                 yield row
 
 
