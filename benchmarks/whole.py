@@ -51,7 +51,7 @@ def run(X, y, unit, eps):
 """
 
 
-def _in_fresh_process(route: str, n: int, eps: str, runs: int = 5) -> dict[str, Any]:
+def _measured(route: str, n: int, eps: str, runs: int = 5) -> dict[str, Any]:
     """Run a route in processes of their own; return the medians."""
     code = (
         f"{route}\nfrom common import fashion\nrun(*fashion(800), '{eps}')\n"
@@ -65,7 +65,7 @@ def _in_fresh_process(route: str, n: int, eps: str, runs: int = 5) -> dict[str, 
 def memory() -> Iterator[dict[str, Any]]:
     """Peak memory beyond the data, each in a process of its own."""
     for n, eps in ((5000, "5.0"), (6000, "5.0")):
-        figure = _in_fresh_process(OURS, n, eps)
+        figure = _measured(OURS, n, eps)
         yield {
             "what": f"peak memory of floor beyond the data, {n} a class",
             "eps": eps,
@@ -79,8 +79,8 @@ def memory() -> Iterator[dict[str, Any]]:
 
 def paper_route(n: int = 5000, eps: str = "5.0") -> Iterator[dict[str, Any]]:
     """The route of the paper from data to answer (cdist, dense capacities, max-flow), once, with its memory."""
-    theirs = _in_fresh_process(PAPER, n, eps, runs=1)
-    ours = _in_fresh_process(OURS, n, eps)
+    theirs = _measured(PAPER, n, eps, runs=1)
+    ours = _measured(OURS, n, eps)
     assert abs(ours["value"] - theirs["value"]) < 1e-9
     yield {
         "what": f"floor from data to answer, {n} a class",

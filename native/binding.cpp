@@ -72,6 +72,11 @@ bool is_order(const In1<std::int32_t>& ranking, std::size_t count) {
   return true;
 }
 
+const std::int32_t* ranking_of(const std::optional<In1<std::int32_t>>& ranking, std::size_t features) {
+  require(!ranking || is_order(*ranking, features), "ranking must be an order of the features");
+  return ranking ? ranking->data() : nullptr;
+}
+
 template <class T>
 nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
   using Self = Strips<T>;
@@ -84,9 +89,9 @@ nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
            const Level most = level_named(level);
            const auto matrix = view(right, places);
            require(matrix.rows > 0 && matrix.columns > 0, "right must have a row and a column");
-           require(!ranking || is_order(*ranking, matrix.columns), "ranking must be an order of the features");
+           const std::int32_t* order = ranking_of(ranking, matrix.columns);
            nb::gil_scoped_release release;
-           new (self) Self(chosen, p, matrix, ranking ? ranking->data() : nullptr, most);
+           new (self) Self(chosen, p, matrix, order, most);
          },
          nb::arg("metric"), nb::arg("right").noconvert(), nb::arg("p") = 2.0,
          nb::arg("ranking").noconvert() = nb::none(), nb::arg("level") = "avx512",
@@ -282,12 +287,7 @@ struct BoundRounded {
       : right((require(bytes.shape(0) == right_.shape(0) && bytes.shape(1) == right_.shape(1),
                        "bytes must have the shape of right"),
                right_)),
-        strips(metric_named(metric), view(right), view(bytes), checked(ranking, right_.shape(1)), level_named(level)) {}
-
-  static const std::int32_t* checked(const std::optional<In1<std::int32_t>>& ranking, std::size_t features) {
-    require(!ranking || is_order(*ranking, features), "ranking must be an order of the features");
-    return ranking ? ranking->data() : nullptr;
-  }
+        strips(metric_named(metric), view(right), view(bytes), ranking_of(ranking, right_.shape(1)), level_named(level)) {}
 };
 
 template <class T>

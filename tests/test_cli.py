@@ -631,3 +631,7 @@ def test_printed_bounds_are_bounds(value: float | Fraction) -> None:
     assert low <= Fraction(value) <= high
     assert high - low <= Fraction(value) / 10**8
     assert _output.bounds((float(value), float(value) + 1)).startswith(_output.at_least(float(value)))
+
+
+def test_an_upper_bound_may_be_infinite() -> None:
+    assert _output.bounds((0.25, float("inf"))) == "0.25 to inf"

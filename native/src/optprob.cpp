@@ -905,14 +905,10 @@ Partition solve_with(Layers layers, const Graph& graph, const std::int64_t* left
   }
   for (std::size_t u = 0; u < graph.left; ++u) result.left_block[u] = result.left_block[at(twin.left[u])];
   for (std::size_t v = 0; v < graph.right; ++v) result.right_block[v] = result.right_block[at(twin.right[v])];
-  const auto supply = [&](std::int32_t u) {
-    const std::size_t block = at(result.left_block[at(u)]);
-    return Wide{left_weight[u]} * lowest_terms(result.a[block], result.b[block]).second;
-  };
-  const auto capacity = [&](std::int32_t v) {
-    const std::size_t block = at(result.right_block[at(v)]);
-    return Wide{right_weight[v]} * lowest_terms(result.a[block], result.b[block]).first;
-  };
+  std::vector<std::pair<std::int64_t, std::int64_t>> terms;  // of each block
+  for (std::size_t i = 0; i < result.a.size(); ++i) terms.push_back(lowest_terms(result.a[i], result.b[i]));
+  const auto supply = [&](std::int32_t u) { return Wide{left_weight[u]} * terms[at(result.left_block[at(u)])].second; };
+  const auto capacity = [&](std::int32_t v) { return Wide{right_weight[v]} * terms[at(result.right_block[at(v)])].first; };
 
   share_among_twins(result.flow, twin.left, supply, &FlowEdge::left);
   share_among_twins(result.flow, twin.right, capacity, &FlowEdge::right);

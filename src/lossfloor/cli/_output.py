@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import decimal
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -76,6 +77,8 @@ def at_most(bound: float | Fraction) -> str:
 
 
 def _rounded(bound: float | Fraction, rounding: str) -> str:
+    if isinstance(bound, float) and not math.isfinite(bound):
+        return number(bound)
     exact = Fraction(bound)
     context = decimal.Context(prec=9, rounding=rounding)
     return f"{context.divide(decimal.Decimal(exact.numerator), decimal.Decimal(exact.denominator)).normalize():.9g}"

@@ -89,7 +89,7 @@ class ProjectionFilter:
         self._exponent = -exponent
         scale = math.ldexp(1.0, self._exponent)
         # Directions from few examples do nearly as well, and must not cost more than they save.
-        parts = [side[_spaced(len(side), min(256, max(96, len(side) // 16)))] for side in (left, right)]
+        parts = [side[spaced(len(side), min(256, max(96, len(side) // 16)))] for side in (left, right)]
         sample = np.concatenate(parts).astype(np.float64)
         sample *= scale
         # Whole numbers stay whole, so that rounding them to single precision changes nothing; int16 comes centred.
@@ -124,7 +124,7 @@ class ProjectionFilter:
         """Choose the number of dimensions by the share of a sample of pairs that each leaves open."""
         d = self._left.shape[1]
         per_dimension, comparison, per_feature = _COSTS[self._left.dtype]
-        rows, columns = (_spaced(len(side), _SAMPLE) for side in (self._left, self._right))
+        rows, columns = (spaced(len(side), _SAMPLE) for side in (self._left, self._right))
         first, second = self._side(self._left[rows]), self._side(self._right[columns])
         if radii.shared is None:
             radii = dataclasses.replace(radii, left=radii.left[rows], right=radii.right[columns])
@@ -232,7 +232,7 @@ def rough_cost(left: npt.NDArray[Any], right: npt.NDArray[Any], exponent: int, r
     """
     k = DIMENSIONS[0]
     per_dimension, comparison, per_feature = _COSTS[left.dtype]
-    places = [_spaced(len(side), _ROUGH_SAMPLE) for side in (left, right)]
+    places = [spaced(len(side), _ROUGH_SAMPLE) for side in (left, right)]
     scale = math.ldexp(1.0, -exponent)
     # In single precision and in place: this is but an estimate, and should take no memory to speak of.
     parts = [
@@ -272,7 +272,7 @@ class PreparedFilter:
         return (self.rows[start:stop], *(part[start:stop] for part in self.arrays), self.tolerance)
 
 
-def _spaced(length: int, count: int) -> npt.NDArray[np.intp]:
+def spaced(length: int, count: int) -> npt.NDArray[np.intp]:
     """Return up to `count` evenly spaced places."""
     return np.linspace(0, length - 1, min(count, length)).astype(np.intp)
 
@@ -294,7 +294,7 @@ def _principal_directions(sample: SingleArray, count: int) -> SingleArray:
     Any orthonormal basis gives right answers; this one leaves few pairs open.  The start is the sample itself, so that
     no chance is involved.
     """
-    start = sample[_spaced(len(sample), count + 8)]
+    start = sample[spaced(len(sample), count + 8)]
     spanned, _ = np.linalg.qr(sample.T @ (sample @ start.T))
     _, rotation = np.linalg.eigh((inner := sample @ spanned).T @ inner)
     basis = spanned @ rotation[:, ::-1]

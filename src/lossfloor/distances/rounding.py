@@ -2,10 +2,10 @@
 
 Each example x is rounded to the nearest point of the grid ``low + step q`` with q a byte for each feature.  Distances
 of grid points are ``step K`` for l1 and ``step sqrt(K)`` for l2, with whole numbers K, which the byte kernels compute
-exactly and several times as fast as those of floats.  By the triangle inequality the distance of two examples
-is at most ``e_x + e_y`` away from that of their grid points, with e the length of what the rounding took.  With E the
-sum of the largest e of both sides, a pair is within the threshold t if that distance is at most ``t - E`` and is not if
-it is above ``t + E``; what is in between is decided from the features.  Data that lie on a grid anyway, such as pixels
+exactly and several times as fast as those of floats.  By the triangle inequality the distance of two examples is at
+most ``e_x + e_y`` away from that of their grid points, with e the length of what the rounding took.  With E the sum of
+the largest e of both sides, a pair is within the threshold t if that distance is at most ``t - E`` and is not if it is
+above ``t + E``; what is in between is decided from the features.  Data that lie on a grid anyway, such as pixels
 divided by 255, leave next to nothing open; for l2 any data without far outliers leave few pairs open.
 
 The Euclidean e are computed in double precision: an entry of the rest is off by three roundings of at most 255 steps,
@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import _core
+from lossfloor.distances.filter import spaced
 
 _SAMPLE = 64
 _MOST = 2**62  # limits beyond all K
@@ -77,7 +78,7 @@ class ByteRounding:
         """Return the expected cost of a pair, from a sample of pairs; `ProjectionFilter.plan` has the same units."""
         d = self._left.shape[1]
         sides = (self._left, self._right)
-        parts = [side[np.linspace(0, len(side) - 1, min(_SAMPLE, len(side))).astype(np.intp)] for side in sides]
+        parts = [side[spaced(len(side), _SAMPLE)] for side in sides]
         error = sum(self._bytes(part)[1] for part in parts)
         a, b = (part.astype(np.float64) for part in parts)
         distances = np.array([np.linalg.norm(b - row, ord=self._order, axis=1) for row in a])

@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from lossfloor import _core, exact
 from lossfloor.distances import routes
-from lossfloor.distances.filter import DIMENSIONS, FilterRadii, Plan, PreparedFilter, ProjectionFilter, rough_cost
+from lossfloor.distances.filter import (
+    DIMENSIONS,
+    FilterRadii,
+    Plan,
+    PreparedFilter,
+    ProjectionFilter,
+    rough_cost,
+    spaced,
+)
 from lossfloor.distances.rounding import ByteRounding, PreparedRounding
 from lossfloor.distances.rows import Rows
 from lossfloor.exact import Order
@@ -121,11 +129,14 @@ class PairSweep:
             return f"projection to {DIMENSIONS[0]} to {DIMENSIONS[-1]} dimensions first, then {self.route.name}"
         return ("rounding to bytes first, then " if self._rounding is not None else "") + self.route.name
 
+    def _is_large(self) -> bool:
+        """Tell whether there is enough work for a first pass to pay."""
+        n, m = self.shape
+        return n * m * int(self.left.shape[1]) >= _LEAST_WORK_TO_FILTER
+
     def _can_filter(self) -> bool:
         """Tell whether the projection filter can pay: Euclidean distances, many pairs, many features."""
-        n, m = self.shape
-        d = self.left.shape[1]
-        return self.order == 2 and n * m * d >= _LEAST_WORK_TO_FILTER and d >= DIMENSIONS[-1]
+        return self.order == 2 and self._is_large() and self.left.shape[1] >= DIMENSIONS[-1]
 
     def _float_sides(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any], int] | None:
         """Return floats as they came and the exponent of the largest, if it is moderate."""
@@ -150,22 +161,16 @@ class PairSweep:
 
     @functools.cached_property
     def _rounding(self) -> ByteRounding | None:
-        n, m = self.shape
         d = self.left.shape[1]
-        if (
-            n * m * d < _LEAST_WORK_TO_FILTER
-            or self.route.exact_keys
-            or self.route.dtype not in (np.float32, np.float64)
-        ):
-            return None
         if self.order == 2:
+            order, ranking = 2, None
             can = self._can_filter() and self.route.centring is not None and routes.multiplies_bytes(d, self._level)
         else:
-            can = self.order == 1 and 255 * d < 2**31
+            order, ranking = 1, self.route.ranking
+            can = self.order == 1 and self._is_large() and not self.route.exact_keys and 255 * d < 2**31
         sides = self._float_sides() if can else None
         if sides is None:
             return None
-        order, ranking = (2, None) if self.order == 2 else (1, self.route.ranking)
         return ByteRounding(order, *sides[:2], ranking, threads=thread_count(), level=self._level)
 
     def _prepared_sums(self, radii: Radii) -> PreparedRounding | None:
@@ -255,33 +260,29 @@ class PairSweep:
             # Distances of bytes are bytes: a limit of 255 lets all pairs in.
             limit = min(math.floor(shared), 255)
             return _core.largest_within(rows, route.right, limit, threads, self._level), _NO_PAIRS
-        if shared is not None and route.metric == "l2" and rows.dtype == np.uint8 and len(rows) == len(self.left):
-            # Nobody else needs the strips: a piece of them at a time will do.
-            limit = min(math.floor(shared**2), 2**62)
-            (left, at), (right, places) = _data_and_places(rows), _data_and_places(route.right)
-            return _core.bytes_within(left, right, limit, threads, self._level, at, places), _NO_PAIRS
-        strips = self._strips
         if shared is not None:
             key = self._scaled_key(shared)
             if route.exact_keys and not isinstance(key, tuple):
-                limit = key.numerator // key.denominator
+                limit = min(key.numerator // key.denominator, 2**62)
                 if rows.dtype in (np.uint8, np.int16):
                     data, at = _data_and_places(rows)
-                    bits = strips.within(data, min(limit, 2**62), threads, at)  # type: ignore[union-attr]
-                    return bits, _NO_PAIRS
+                    if route.metric == "l2" and rows.dtype == np.uint8 and len(rows) == len(self.left):
+                        # Nobody else needs the strips: a piece of them at a time will do.
+                        right, places = _data_and_places(route.right)
+                        return _core.bytes_within(data, right, limit, threads, self._level, at, places), _NO_PAIRS
+                    return self._strips.within(data, limit, threads, at), _NO_PAIRS  # type: ignore[union-attr]
                 # Keys are whole numbers: a threshold half-way between two of them is as good as the true one.
                 middle = float(min(limit, 2**53)) + 0.5
                 lower = upper = middle
             else:
                 lower, upper = key if isinstance(key, tuple) else exact.bracket(key)
-            bits, doubtful = strips.within_bracket(rows, route.relative, route.absolute, lower, upper, threads)
-            return bits, doubtful
+            return self._strips.within_bracket(rows, route.relative, route.absolute, lower, upper, threads)
         left = _as_doubles(radii.left, route.scale, start, stop, len(self.left))
         right = _as_doubles(radii.right, route.scale, 0, len(self.right), len(self.right))
         # Radii below all normal doubles are rounded by up to 2^-1074.
         absolute = route.absolute + 2.0**-1060
         slack = routes.roundings_of_power(self.order) * 2.0**-48
-        return strips.within_radii(np.asarray(rows), route.relative, absolute, left, right, slack, threads)
+        return self._strips.within_radii(np.asarray(rows), route.relative, absolute, left, right, slack, threads)
 
     def _filtered(
         self, prepared: PreparedFilter | PreparedRounding, start: int, stop: int, radii: Radii
@@ -293,8 +294,7 @@ class PairSweep:
         shared = radii.shared
         if isinstance(prepared, PreparedRounding):
             assert shared is not None
-            key = shared**2 if self.order == 2 else shared
-            return prepared.within_bracket(start, stop, relative, *exact.bracket(key), threads)
+            return prepared.within_bracket(start, stop, relative, *self._threshold_bounds(shared), threads)
         arguments = prepared.arguments(start, stop)
         if shared is None:
             left = _as_doubles(radii.left, Fraction(1), start, stop, len(self.left))
@@ -305,7 +305,9 @@ class PairSweep:
             limit = min(math.floor(shared**2), 2**62)
             bits, _ = prepared.strips.within(*arguments, limit, threads)
             return bits, _NO_PAIRS
-        bits, doubtful, _ = prepared.strips.within_bracket(*arguments, relative, *exact.bracket(shared**2), threads)
+        bits, doubtful, _ = prepared.strips.within_bracket(
+            *arguments, relative, *self._threshold_bounds(shared), threads
+        )
         return bits, doubtful
 
     def _scaled_key(self, radius: Fraction) -> Fraction | tuple[float, float]:
@@ -428,16 +430,14 @@ class PairSweep:
         leaves those that are not farther, until few are left.  Passes with almost no pair in reach are quick.
         """
         n, m = self.shape
-        rows = np.linspace(0, n - 1, min(n, 64)).astype(np.intp)
-        columns = np.linspace(0, m - 1, min(m, 64)).astype(np.intp)
-        pairs = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+        pairs = np.stack(np.meshgrid(spaced(n, 64), spaced(m, 64), indexing="ij"), axis=-1).reshape(-1, 2)
         while True:
             _, _, key = self.nearest_of(pairs)
             radius = self._radius_at_least(key)
             pairs = np.concatenate(
                 [_pairs_of(start, bits) for start, _, bits in self.within(Radii((radius,), (Fraction(0),)))]
             )
-            some = pairs[np.linspace(0, len(pairs) - 1, min(len(pairs), _PAIRS_AT_ONCE)).astype(np.intp)]
+            some = pairs[spaced(len(pairs), _PAIRS_AT_ONCE)]
             # Few pairs, or many at what may well be the smallest distance: look at all of them.
             if len(some) == len(pairs) or self.nearest_of(some)[2] == key:
                 return self.nearest_of(pairs)

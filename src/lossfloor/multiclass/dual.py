@@ -189,8 +189,9 @@ def _all_inside(data: npt.NDArray[Any], members: Vertices, t: Ints, radii: list[
     spread = np.einsum("ri,ri->r", pulls, t)
     squares = (total * total)[:, None] * np.einsum("rii->ri", gram)
     # Few radii differ, and few totals do.
-    of_object = {id(radius): radius for radius in radii}
-    keys = np.stack([[id(radii[v]) for v in members.ravel().tolist()], np.repeat(total, k)])
+    asked = [radii[v] for v in members.ravel().tolist()]
+    of_object = {id(radius): radius for radius in asked}
+    keys = np.stack([[id(radius) for radius in asked], np.repeat(total, k)])
     different, which = np.unique(keys, axis=1, return_inverse=True)
     limits = [min(math.floor(of_object[one] * whole * whole), 2**62) for one, whole in different.T.tolist()]
     allowed = np.array(limits, dtype=np.int64)[which.ravel()].reshape(-1, k)
