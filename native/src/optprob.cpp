@@ -1,6 +1,7 @@
 #include "lossfloor/optprob.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <numeric>
 #include <utility>
 
@@ -399,12 +400,15 @@ class Solver {
   }
 
   // Shrinks the flow of the larger block until it fits the supplies and capacities of this one: both scale by
-  // b / old_b and a / old_a, and the smaller of the two fits both.
+  // b / old_b and a / old_a, and the smaller of the two fits both. A minimum cut lets flow go between vertices of this
+  // block only, but empty entries may come from left vertices of others: they go first. What becomes empty here is a
+  // conflict in this block and may be filled again. Leaves no empty entry.
   void reuse(const Block& block, std::int64_t a, std::int64_t b) {
     const bool by_left = Wide{b} * block.old_a < Wide{a} * block.old_b;
     const std::int64_t scale = by_left ? b : a;
     const std::int64_t unit = by_left ? block.old_b : block.old_a;
     for (const std::int32_t v : block.right) {
+      drop_empty(v);
       compact(v);
       for (Entry& entry : entries_[at(v)]) {
         entry.amount = scaled_down(entry.amount, scale, unit);
@@ -415,13 +419,19 @@ class Solver {
     // What rounding left behind goes along the same conflicts first.
     for (const std::int32_t v : block.right) {
       for (Entry& entry : entries_[at(v)]) {
-        if (entry.amount == 0) continue;  // an empty entry may be a conflict with another block
         const Flow more = std::min(remaining_[at(entry.left)], room_[at(v)]);
         entry.amount += more;
         remaining_[at(entry.left)] -= more;
         room_[at(v)] -= more;
       }
+      drop_empty(v);
     }
+  }
+
+  void drop_empty(std::int32_t v) {
+    auto& list = entries_[at(v)];
+    list.erase(std::remove_if(list.begin(), list.end(), [](const Entry& entry) { return entry.amount == 0; }),
+               list.end());
   }
 
   // At most amount * scale / unit, and near it.
@@ -437,7 +447,8 @@ class Solver {
   // Push-relabel. A right vertex with room has height 0, a left one the height of its lowest neighbour, and a full right
   // one that of the lowest left vertex whose flow it could give back, plus one; heights may be too low, never too high.
   // Supply goes to the lowest neighbour, which gives back as much of other flow where it is full. So this is a flow all
-  // the time, and may stop anywhere: `search` finds what is left to do.
+  // the time, and may stop anywhere: `search` finds what is left to do. All the time too, every entry of a right vertex
+  // of the block is flow, more than 0, from a left vertex of the block: what is known of others here is out of date.
   void push_down(const Block& block) {
     active_.clear();
     for (const std::int32_t u : block.left) {
@@ -478,7 +489,10 @@ class Solver {
     level_out(block);
     for (const std::int32_t u : block.left) flow_end_[at(u)] = 0;
     for (const std::int32_t v : block.right) {
-      for (const Entry& entry : entries_[at(v)]) ++flow_end_[at(entry.left)];
+      for (const Entry& entry : entries_[at(v)]) {
+        assert(entry.amount > 0);
+        ++flow_end_[at(entry.left)];
+      }
     }
     std::size_t total = 0;
     for (const std::int32_t u : block.left) {
