@@ -686,38 +686,102 @@ class Convex(Loss):
         return lower, best
 
     def _search_rows(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
-        at_one = self._values(np.ones(1))[0]
-        lower = a * at_one + b * at_one  # the function decreases
-        value = np.full(a.shape, np.inf)
-        point = np.zeros(a.shape)
-        left = np.zeros(a.shape)
-        size = np.zeros(a.shape)
-        rows = np.arange(a.size)
-        for depth in range(_DEPTHS):
-            t = left[rows, None] + np.arange(_CELLS + 1) * 0.5 ** (2 * depth + 4)
-            f = a[rows, None] * self._values(t) + b[rows, None] * self._values(1.0 - t)
-            cells = _Neighbourhood(t, f)
-            if depth == 0:
-                size = abs(at_one) + np.abs(cells.value) + cells.rise + _COARSE_NUMBERS
-            bent = cells.bend < -_TOLERANCE * (size[rows] + cells.spread)
-            if bent.any():
-                q = float(cells.point[bent][0])
-                raise ValueError(must("function", "convex on [0, 1]", f"a bend the other way near q = {q} or {1 - q}"))
-            noise = _NOISE * (size[rows] + cells.spread)
-            lower[rows] = np.maximum(lower[rows], cells.value - cells.gap - noise)
-            better = cells.value < value[rows]
-            point[rows[better]] = cells.point[better]
-            value[rows] = np.minimum(value[rows], cells.value)
-            left[rows] = cells.start
-            rows = rows[value[rows] - lower[rows] > 2 * _NOISE * size[rows]]
-            if rows.size == 0:
-                break
-        missed = value - lower > _TOLERANCE * size
-        if missed.any():
-            q = float(point[missed][0])
-            what = "convex and right to a few units of rounding"
-            raise ValueError(must("function", what, f"values near q = {q} or {1 - q} that are not"))
-        return np.minimum(lower, value), point
+        at_one = float(self._values(np.ones(1))[0])
+
+        def mixture(rows: npt.NDArray[np.intp], t: FloatArray) -> FloatArray:
+            return a[rows, None] * self._values(t) + b[rows, None] * self._values(1.0 - t)
+
+        # The function decreases, which bounds it from below by a l(1) + b l(1).
+        return _bracket(mixture, a * at_one + b * at_one, abs(at_one), lambda q: f"{q} or {1 - q}")
+
+
+def tilted_minimum(loss: Loss, slope: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Minimise ``l(t) + slope t`` over [0, 1] for a convex loss, by values alone.
+
+    Parameters
+    ----------
+    loss : Loss
+        Convex, the same for all examples (no `Costs`).
+    slope : ndarray of float64, shape (n,)
+        Finite and not negative.
+
+    Returns
+    -------
+    lower : ndarray of float64, shape (n,)
+        Proved lower bounds of the minima, as for `Convex`: convexity makes secants into bounds.
+    point : ndarray of float64, shape (n,)
+        Where the smallest values were seen.
+
+    Raises
+    ------
+    ValueError
+        If the loss turns out not to be convex, or its values not to be right to a few units of rounding.
+    """
+    at_one = float(loss(1.0))
+    lower, point = np.empty(slope.shape), np.empty(slope.shape)
+    for start in range(0, slope.size, _ROWS):
+        some = slope[start : start + _ROWS]
+
+        def tilted(rows: npt.NDArray[np.intp], t: FloatArray, some: FloatArray = some) -> FloatArray:
+            return loss._loss(t.ravel(), None).reshape(t.shape) + some[rows, None] * t
+
+        part = slice(start, start + _ROWS)
+        lower[part], point[part] = _bracket(tilted, np.full(some.shape, at_one), abs(at_one), str)
+    return lower, point
+
+
+def _bracket(
+    function: Callable[[npt.NDArray[np.intp], FloatArray], FloatArray],
+    lower: FloatArray,
+    least_size: float,
+    describe: Callable[[float], str],
+) -> tuple[FloatArray, FloatArray]:
+    """Bracket the minimum over [0, 1] of one convex function per row.
+
+    Parameters
+    ----------
+    function : callable
+        Takes numbers of rows and points, shape (rows, m), and returns the values of these rows there.
+    lower : ndarray, shape (n,)
+        A lower bound of each minimum that is known already.
+    least_size : float
+        The size of the functions for rounding is at least this.
+    describe : callable
+        Names a point in an error message.
+
+    Returns
+    -------
+    lower, point : ndarray, shape (n,)
+        Better lower bounds, and the points of the smallest values that were seen.
+    """
+    lower = lower.copy()
+    value, size = np.full(lower.shape, np.inf), np.zeros(lower.shape)
+    point, left = np.zeros(lower.shape), np.zeros(lower.shape)
+    rows = np.arange(lower.size)
+    for depth in range(_DEPTHS):
+        t = left[rows, None] + np.arange(_CELLS + 1) * 0.5 ** (2 * depth + 4)
+        cells = _Neighbourhood(t, function(rows, t))
+        if depth == 0:
+            size = least_size + np.abs(cells.value) + cells.rise + _COARSE_NUMBERS
+        bent = cells.bend < -_TOLERANCE * (size[rows] + cells.spread)
+        if bent.any():
+            where = describe(float(cells.point[bent][0]))
+            raise ValueError(must("function", "convex on [0, 1]", f"a bend the other way near q = {where}"))
+        noise = _NOISE * (size[rows] + cells.spread)
+        lower[rows] = np.maximum(lower[rows], cells.value - cells.gap - noise)
+        better = cells.value < value[rows]
+        point[rows[better]] = cells.point[better]
+        value[rows] = np.minimum(value[rows], cells.value)
+        left[rows] = cells.start
+        rows = rows[value[rows] - lower[rows] > 2 * _NOISE * size[rows]]
+        if rows.size == 0:
+            break
+    missed = value - lower > _TOLERANCE * size
+    if missed.any():
+        where = describe(float(point[missed][0]))
+        what = "convex and right to a few units of rounding"
+        raise ValueError(must("function", what, f"values near q = {where} that are not"))
+    return np.minimum(lower, value), point
 
 
 def resolve(loss: Loss | type[Loss] | str | Callable[..., Any]) -> Loss:

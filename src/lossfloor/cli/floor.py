@@ -266,8 +266,8 @@ def _print_multiclass(
         proof = "below the first number no classifier can be; some classifier reaches the second"
     if result.max_degree is not None:
         proof += f"; the first knows conflicts of up to {result.max_degree} examples"
-    if not summary["complete"]:
-        proof += "; the time was over before the bounds met"
+    if summary["why"]:
+        proof += f"; the bounds did not meet: {'; '.join(dict.fromkeys(summary['why'].values()))}"
     seconds = ", ".join(f"{stage.replace('_', '-')} {value:.2f} s" for stage, value in summary["seconds"].items())
     out.print_fields(
         "Smallest robust loss that any classifier can have (mean over the examples)",

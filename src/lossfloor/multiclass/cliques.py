@@ -49,6 +49,14 @@ class Rows:
         """Return the sum of q over each row."""
         return np.add.reduceat(q[self.members], self.offsets[:-1]) if len(self) else np.zeros(0)
 
+    def column_sums(self, z: Doubles, n: int) -> Doubles:
+        """Return for each of n examples the sum of z over the rows that it is in."""
+        return np.bincount(self.members, np.repeat(z, self.degrees), n).astype(np.float64)
+
+    def labels(self, of_example: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return for each row the label of its first example."""
+        return of_example[self.members[self.offsets[:-1]]]
+
     def kept(self, which: npt.NDArray[np.bool_]) -> Rows:
         """Return some of the rows."""
         degrees = self.degrees
@@ -155,6 +163,23 @@ class Separator:
         """Return weights beside the members of conflicts: for Euclidean balls, the mean with them is a common point."""
         weights: Doubles = self._core.witness(rows.offsets, rows.members)[2]
         return weights
+
+    def decide(self, members: Vertices) -> Rows:
+        """Decide which of some cliques are conflicts.
+
+        Parameters
+        ----------
+        members : ndarray of int32, shape (m, degree)
+            In each row a clique, ascending.
+
+        Returns
+        -------
+        Rows
+            Those that are, surely or possibly.
+        """
+        count, degree = members.shape
+        offsets = np.arange(count + 1, dtype=np.int64) * degree
+        return self._rows(*self._core.witness(offsets, np.ascontiguousarray(members.ravel())))
 
     def _rows(self, offsets: Ints, members: Vertices, _: Doubles, verdict: npt.NDArray[np.int8]) -> Rows:
         if self._meeting.kind == "balls":

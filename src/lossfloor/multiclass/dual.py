@@ -22,8 +22,9 @@ from lossfloor.multiclass.cliques import Rows
 from lossfloor.multiclass.graph import Doubles, Ints, Vertices
 from lossfloor.multiclass.separable import SeparableLoss
 
-#: Weights of witnesses are whole numbers that sum to about one of these, the smallest that does.
-_WITNESS_UNITS = (1 << 10, 1 << 20, 1 << 30)
+#: Weights of witnesses are whole numbers that sum to about one of these, the first that does: balls that meet in one
+#: point only need its weights exactly, which are often small fractions.
+_WITNESS_UNITS = (1 << 10, 1 << 20, 1 << 30, *range(3, 65))
 #: Conflicts whose witnesses are checked in one go.
 _AT_ONCE = 2048
 
@@ -89,7 +90,7 @@ def lower_bound(dual: Dual, weight: Ints, loss: SeparableLoss) -> Fraction:
     if gained is None:
         with np.errstate(over="ignore"):
             s = np.ldexp(sums[touched].astype(np.float64), -dual.bits)
-        gained = _down(loss.tangent_bound(weight[touched].astype(np.float64), s) * (1 - 2.0**-48))
+        gained = _down(loss.minimum(weight[touched].astype(np.float64), s))
     # An example without weight on its conflicts may be answered with certainty.
     free: Fraction = Fraction(loss.at_one) * sum(weight[~touched].tolist())
     return gained + free - paid
@@ -159,6 +160,7 @@ def prove(
         members = rows.members[places]
         for unit in _WITNESS_UNITS:
             t = np.rint(weights[places] * unit).astype(np.int64)
+            t[t.sum(axis=1) == 0, 0] = 1
             inside = np.concatenate(
                 [
                     _all_inside(data, members[k : k + _AT_ONCE], t[k : k + _AT_ONCE], radii)

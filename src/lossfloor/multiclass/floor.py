@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 #: The name of the format of files.
 FORMAT = "lossfloor-multiclass-floor-1"
+_ROUNDED = "double precision brings the bounds no closer"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +51,8 @@ class LossBounds:
         Probabilities that a classifier can keep on the true classes; their loss is the upper bound.
     dual : Dual
         The weights on conflicts that prove the lower bound.
-    complete : bool
-        Whether the bounds met within the gap that was asked for.
+    why : str
+        Why the solve ended before the bounds met within the gap that was asked for; empty if they met.
     rounds : int
         How many times violated conflicts were searched.
     seconds : float
@@ -63,9 +64,14 @@ class LossBounds:
     relaxed: float
     correct_probability: Doubles
     dual: dual.Dual
-    complete: bool
+    why: str
     rounds: int
     seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether the bounds met within the gap that was asked for."""
+        return not self.why
 
     @property
     def gap(self) -> float:
@@ -297,21 +303,26 @@ class MulticlassFloor:
         )
         proof = _proved(self._graph, self._meeting, found)
         lower = dual.lower_bound(proof, weight, separable) / unit
-        upper = separable.value(weight.astype(np.float64), found.q) / unit * (1 + 2.0**-40)
+        upper = separable.upper(weight.astype(np.float64), found.q) / unit
         self._pools[repr(loss)] = found.pool
         lower_float = float(lower)
         if Fraction(lower_float) > lower:
             lower_float = math.nextafter(lower_float, -math.inf)
         if self.n_edges == 0:
             lower_float = upper = float(lower)
+        why = found.why
+        relaxed = min(found.relaxed / unit, upper)
+        if not why and relaxed - lower_float > float(self._limits["gap"]):
+            lost = int(np.count_nonzero(found.z > 0)) - len(proof.z)
+            why = f"{lost} conflicts were found whose common point could not be proved" if lost > 0 else _ROUNDED
         return LossBounds(
             loss=loss,
             lower=lower_float,
             upper=upper,
-            relaxed=min(found.relaxed / unit, upper),
+            relaxed=relaxed,
             correct_probability=found.q,
             dual=proof,
-            complete=found.complete,
+            why=why,
             rounds=found.rounds,
             seconds=time.perf_counter() - began,
         )
@@ -617,6 +628,7 @@ class MulticlassFloor:
                 f"{name}_q": found.correct_probability,
                 f"{name}_bounds": np.array([found.lower, found.upper, found.relaxed, found.seconds]),
                 f"{name}_counts": np.array([found.rounds, found.complete], dtype=np.int64),
+                f"{name}_why": np.array(found.why),
             }
         write_arrays(path, FORMAT, **arrays)
 
@@ -672,6 +684,7 @@ class MulticlassFloor:
             "upper": {name: found.upper for name, found in named.items()},
             **({} if self.max_degree is None else {"relaxed": {name: one.relaxed for name, one in named.items()}}),
             "complete": all(found.complete for found in named.values()),
+            "why": {name: found.why for name, found in named.items() if found.why},
             "max_degree": self.max_degree,
             "classes": [self._plain(label) for label in self.classes],
             "n_examples": self.n_examples,
@@ -751,10 +764,15 @@ def _solution_of(loss: losses.Loss, arrays: Mapping[str, npt.NDArray[Any]]) -> L
         relaxed=relaxed,
         correct_probability=q,
         dual=dual.Dual(rows, certificate.z, certificate.bits, certificate.witness),
-        complete=bool(counts[1]),
+        why="" if counts[1] else _why_of(loss, arrays),
         rounds=int(counts[0]),
         seconds=seconds,
     )
+
+
+def _why_of(loss: losses.Loss, arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Read why a solve ended early; files of the first versions do not say."""
+    return str(arrays[f"{loss.name}_why"]) if f"{loss.name}_why" in arrays else "the file does not say why"
 
 
 def _proved(graph: ClassGraph, meeting: Meeting, found: solve.Solution) -> dual.Dual:

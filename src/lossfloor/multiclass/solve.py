@@ -23,19 +23,21 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lossfloor import _core
 from lossfloor.distances import thread_count
+from lossfloor.multiclass import polish
 from lossfloor.multiclass.cliques import UNLIMITED, Rows, Separator
 from lossfloor.multiclass.graph import ClassGraph, Doubles, Meeting
 from lossfloor.multiclass.separable import SeparableLoss
 
-#: Components of the graph with fewer examples are solved together.
+#: Components of the graph with fewer examples are solved together, and polished where the bounds do not meet.
 _LEAST_COMPONENT = 256
+#: Rounds without anything new, and rounds in all, in which the bounds may fail to get closer by a thousandth.
+_IDLE_SEARCHES, _STALLED_ROUNDS = 40, 400
 #: Rows that carry no weight for so many rounds in a row are left out; they come back when they are violated.
 _IDLE_ROUNDS = 3
 #: After so many they are forgotten.
@@ -99,8 +101,8 @@ class Solution:
     pool : Rows
         Conflicts worth keeping for a similar problem.
     rounds : int
-    complete : bool
-        Whether the bounds met within the gap.
+    why : str
+        Why it ended before the bounds met within the gap; empty if they met.
     """
 
     q: Doubles
@@ -109,7 +111,7 @@ class Solution:
     relaxed: float
     pool: Rows
     rounds: int
-    complete: bool
+    why: str
 
 
 def solve(
@@ -172,7 +174,7 @@ def solve(
         relaxed=relaxed,
         pool=pool,
         rounds=max((part.rounds for part in solutions), default=0),
-        complete=all(part.complete for part in solutions),
+        why="; ".join(dict.fromkeys(part.why for part in solutions if part.why)),
     )
 
 
@@ -268,6 +270,43 @@ class _Stage:
     towards: float = _TOWARDS
 
 
+@dataclasses.dataclass(frozen=True)
+class _News:
+    """What a search has found that was not at hand.
+
+    Attributes
+    ----------
+    rows : Rows
+        Violated conflicts that are new.
+    news : int
+        Their number, and that of known ones that come back into the master problem.
+    most, unfinished
+        As `Found` has them.
+    """
+
+    rows: Rows
+    news: int
+    most: Doubles
+    unfinished: int
+
+
+class _Patience:
+    """Counts rounds in which the bounds do not get closer."""
+
+    def __init__(self) -> None:
+        self._best = math.inf
+        self._idle = self._stalled = 0
+
+    def over(self, missing: float, news: int) -> int:
+        """Note a round; return for how many the bounds have got no closer if these are too many, else 0."""
+        if missing < self._best * (1 - 1e-3):
+            self._best, self._idle, self._stalled = missing, 0, 0
+            return 0
+        self._stalled += 1
+        self._idle = 0 if news else self._idle + 1
+        return self._stalled if self._idle > _IDLE_SEARCHES or self._stalled > _STALLED_ROUNDS else 0
+
+
 class _Part:
     """One component, or some small ones, being solved."""
 
@@ -280,13 +319,18 @@ class _Part:
         threads: int,
         report: Callable[[float], None],
     ) -> None:
-        self.graph, self.loss, self.report = graph, loss, report
+        self.graph, self.meeting, self.loss, self.report = graph, meeting, loss, report
         self.separator = Separator(graph, meeting, threads)
         self.scale = float(weight.mean())  # the method works in units of it
         self.weight = weight / self.scale
         n = len(graph)
+        self.rounds = 0
+        self.marks = np.random.default_rng(n).integers(0, 2**64, n, dtype=np.uint64)
         self.rows, self.z, self.idle = Rows.none(), np.zeros(0), np.zeros(0, dtype=np.int64)
-        self.q = self.best_q = self.at = np.full(n, 0.6)
+        self.keys = np.zeros(0, dtype=np.uint64)
+        self.q = self.at = np.full(n, 0.6)
+        # No conflict has more members than there are classes.
+        self.best_q, self.relaxed_q = np.full((2, n), 1 / graph.n_classes)
         self.next_q = self.q
         self.solved_to, self.finest = math.inf, 0.25
         self.balance, self.master_gap = 1.0, 2e-2 * float(self.weight.sum())
@@ -294,47 +338,63 @@ class _Part:
         self.dual = (self.rows, self.z)
 
     def solve(self, limits: Limits, start: Rows | None) -> Solution:
-        """Add constraints until the bounds meet, or the time is over."""
+        """Add constraints until the bounds meet, nothing is left that could bring them closer, or time is over."""
         gap = limits.gap / self.scale
-        classes = self.graph.n_classes
-        most_degree = classes if limits.max_degree is None else min(limits.max_degree, classes)
+        most_degree = self.graph.n_classes
+        if limits.max_degree is not None:
+            most_degree = min(limits.max_degree, most_degree)
         stage = _Stage(2)
         if start is not None and len(start):
             stage = _Stage(most_degree)
             self._add(start)
             self._master(gap, limits, stage.above)
-        found, rounds, direct = None, 0, False
-        while True:
+        patience, direct, why = _Patience(), False, None
+        while why is None:
             self.at = self._point(stage, gap) if stage.complete and not direct else self.q
             found = self._search(stage, limits)
-            rounds += 1
-            improved = False
-            if stage.degree == most_degree:
-                value, q = self._feasible(found.most)
-                improved = value < self.relaxed
-                if improved:
-                    self.relaxed, self.best_q = value, q
+            self.rounds += 1
+            improved = stage.degree == most_degree and self._improve(found.most)
             missing = self.relaxed - self.lower
             self.report(_share_done(missing, gap, float(self.weight.sum())))
-            met = missing <= gap
-            if met or limits.seconds_left() <= 0:
-                break
-            exhausted = stage.complete and found.unfinished == 0 and len(found.rows) == 0
+            exhausted = stage.complete and found.unfinished == 0 and found.news == 0
             # What is no conflict when decided exactly may still look like one to the search.
             direct = exhausted and not improved
-            if exhausted and self.at is self.q and self._solved_well(gap) and stage.above <= _finest(gap, self.weight):
-                break  # all that is left is rounding
-            coarse = stage.degree < most_degree
-            self._plan(stage, found, most_degree, gap)
-            if len(found.rows) or not self._solved_well(gap):
-                self._add(found.rows)
-                self._master(gap, limits, stage.above, coarse)
-        if most_degree < classes or math.isinf(self.relaxed):
+            why = self._why_stop(missing, gap, limits, patience.over(missing, found.news))
+            solved = exhausted and self.at is self.q and self._solved_well(gap)
+            if why is None and solved and stage.above <= _finest(gap, self.weight):
+                why = "all that is left between the bounds is rounding"
+            if why is None:
+                coarse = stage.degree < most_degree
+                self._plan(stage, found, most_degree, gap)
+                if found.news or not self._solved_well(gap):
+                    self._add(found.rows)
+                    self._master(gap, limits, stage.above, coarse)
+        if most_degree < self.graph.n_classes or math.isinf(self.relaxed):
             # What a classifier reaches has to satisfy the larger conflicts, too.
             self.at = self.q
-            _, self.best_q = self._feasible(self._search(_Stage(classes, _finest(gap, self.weight)), limits).most)
+            finest = _Stage(self.graph.n_classes, _finest(gap, self.weight))
+            _, self.best_q = self._feasible(self._search(finest, limits).most)
+        rows, z, why = self._final(most_degree, gap, limits, why)
         self.report(1.0)
-        return self._solution(met, rounds)
+        return self._solution(rows, z, why)
+
+    def _improve(self, most: Doubles) -> bool:
+        """Take the point looked at, scaled until it is feasible, if its loss is less than that of the best so far."""
+        value, q = self._feasible(most)
+        improved = value < self.relaxed
+        if improved:
+            self.relaxed, self.relaxed_q, self.best_q = value, q, q.copy()
+        return improved
+
+    def _why_stop(self, missing: float, gap: float, limits: Limits, stalled: int) -> str | None:
+        """Return why to stop: empty if the bounds have met, None to go on."""
+        if missing <= gap:
+            return ""
+        if limits.seconds_left() <= 0:
+            return "the time limit was reached"
+        if stalled:
+            return f"the bounds got no closer in {stalled} rounds"
+        return None
 
     def _solved_well(self, gap: float) -> bool:
         """Tell whether a solution of the master problem is as good as the gap asks for."""
@@ -352,9 +412,9 @@ class _Part:
             inside, outside = (share, outside) if self.loss.value(self.weight, point) <= aim else (inside, share)
         return self.q if inside == 0 else self.q + inside * (self.best_q - self.q)
 
-    def _search(self, stage: _Stage, limits: Limits) -> Any:
+    def _search(self, stage: _Stage, limits: Limits) -> _News:
         left = limits.seconds_left()
-        return self.separator.search(
+        found = self.separator.search(
             self.at,
             1 + stage.above,
             max_degree=stage.degree,
@@ -363,12 +423,28 @@ class _Part:
             budget=stage.budget,
             seconds=0.0 if math.isinf(left) else max(left, 1e-3),
         )
+        rows, woken = self._unknown(found.rows)
+        return _News(rows, len(rows) + woken, found.most, found.unfinished)
 
-    def _plan(self, stage: _Stage, found: Any, most_degree: int, gap: float) -> None:
+    def _unknown(self, rows: Rows) -> tuple[Rows, int]:
+        """Leave out the rows that are at hand; return how many of those had been left out of the master problem."""
+        keys = self._keys(rows)
+        known = np.isin(keys, self.keys)
+        woken = np.isin(self.keys, keys[known]) & (self.idle >= _IDLE_ROUNDS)
+        self.idle[woken] = 0
+        return rows.kept(~known), int(np.count_nonzero(woken))
+
+    def _keys(self, rows: Rows) -> npt.NDArray[np.uint64]:
+        """Return a number for each row by which it is recognised: two rows that share one are taken for the same."""
+        if len(rows) == 0:
+            return np.zeros(0, dtype=np.uint64)
+        return np.add.reduceat(self.marks[rows.members], rows.offsets[:-1])
+
+    def _plan(self, stage: _Stage, found: _News, most_degree: int, gap: float) -> None:
         """Choose how the next search goes from what this one found."""
         finest = _finest(gap, self.weight)
         worst = float(found.rows.sums(self.at).max()) - 1 if len(found.rows) else 0.0
-        few = len(found.rows) < 0.1 * len(self.graph)
+        few = found.news < 0.1 * len(self.graph)
         if stage.degree < most_degree:
             if few or (worst < 0.05 and self._solved_well(gap)):
                 stage.degree = 3 if stage.degree == 2 and most_degree > 2 else most_degree
@@ -376,14 +452,14 @@ class _Part:
             else:
                 stage.above = max(0.01, min(stage.above, 0.25 * worst))
         elif not stage.complete:
-            stage.complete = len(found.rows) < _LITTLE * len(self.graph) and worst < 0.1
+            stage.complete = found.news < _LITTLE * len(self.graph) and worst < 0.1
             if stage.complete:
                 stage.budget = _COMPLETE_BUDGET
             stage.above = max(finest, min(stage.above / 4 if few else stage.above, 0.1 * worst))
         else:
             stage.above = max(finest, min(stage.above / 4, 0.1 * worst))
             if found.unfinished:
-                stage.budget *= 8
+                stage.budget = min(8 * stage.budget, UNLIMITED)
                 stage.towards = min(2 * stage.towards, 0.5)
 
     def _feasible(self, most: Doubles) -> tuple[float, Doubles]:
@@ -398,7 +474,9 @@ class _Part:
         kept = self.idle < _FORGOTTEN_ROUNDS
         if len(kept) and kept.mean() < 0.8:
             self.rows, self.z, self.idle = self.rows.kept(kept), self.z[kept], self.idle[kept]
+            self.keys = self.keys[kept]
         self.rows = self.rows + rows
+        self.keys = np.concatenate([self.keys, self._keys(rows)])
         self.z = np.concatenate([self.z, np.zeros(len(rows))])
         self.idle = np.concatenate([self.idle, np.zeros(len(rows), dtype=np.int64)])
 
@@ -428,10 +506,10 @@ class _Part:
 
     def _solve_active(self, gap: float, limits: Limits) -> int:
         """Solve the problem over the rows that are not left out; return how many steps that took."""
-        target = self.solved_to = max(self.finest * gap, self.master_gap)
+        target = max(self.finest * gap, self.master_gap)
         active = self.idle < _IDLE_ROUNDS
         rows = self.rows.kept(active)
-        self.q, z, self.next_q, self.z[active], lower, _, self.balance, steps = _core.master(
+        self.q, z, self.next_q, self.z[active], lower, upper, self.balance, steps = _core.master(
             self.weight,
             rows.offsets,
             rows.members,
@@ -443,25 +521,81 @@ class _Part:
             _STEPS,
             max(limits.seconds_left(), 0.01) if limits.deadline is not None else math.inf,
         )
+        self.solved_to = max(target, upper - lower)
         self.idle = np.where(self.z > 0, 0, self.idle + 1)
         if lower > self.lower:
             carrying = z > 0
             self.lower, self.dual = lower, (rows.kept(carrying), z[carrying])
         return steps if len(rows) else 0
 
-    def _solution(self, met: bool, rounds: int) -> Solution:
-        rows, z = self.dual
-        if not rows.sure.all():
-            rows, z = self._sure_dual()
+    def _solution(self, rows: Rows, z: Doubles, why: str) -> Solution:
         return Solution(
             q=self.best_q,
             rows=rows,
             z=z * self.scale,
             relaxed=self.relaxed * self.scale,
             pool=self.rows.kept(self.idle < _IDLE_ROUNDS),
-            rounds=rounds,
-            complete=met,
+            rounds=self.rounds,
+            why=why,
         )
+
+    def _final(self, most_degree: int, gap: float, limits: Limits, why: str) -> tuple[Rows, Doubles, str]:
+        """Return the dual solution that proves the bound; where the bounds have not met, polish what is small."""
+        rows, z = self.dual
+        is_open = not rows.sure.all()
+        if is_open:
+            rows, z = self._sure_dual()
+        if not (why or is_open) and isinstance(self.loss.in_core, str):
+            return rows, z, why
+        # With a table in place of the loss the bounds of the first-order method are not quite those of the loss.
+        labels, count = self.graph.components()
+        gaps = gap * np.bincount(labels, self.weight, count) / float(self.weight.sum())
+        missing = self._missing(rows, z, labels, count)
+        if missing.sum() <= gap:
+            return rows, z, ""
+        small = np.bincount(labels, minlength=count) < _LEAST_COMPONENT
+        for c in np.flatnonzero(small & ~(missing <= gaps)).tolist():
+            if limits.seconds_left() <= 0:
+                break
+            rows, z = self._polish(np.flatnonzero(labels == c), rows, z, most_degree, float(gaps[c]), limits)
+        missing = self._missing(rows, z, labels, count)
+        self.relaxed = self.loss.value(self.weight, self.relaxed_q)
+        if missing.sum() <= gap:
+            return rows, z, ""
+        if is_open:
+            why = "it stayed open whether some examples conflict"
+        return rows, z, why or "double precision brings the bounds no closer"
+
+    def _missing(self, rows: Rows, z: Doubles, labels: npt.NDArray[np.int32], count: int) -> Doubles:
+        """Return the difference of the bounds in each component."""
+        sums = rows.column_sums(z, len(self.graph))
+        above = self.weight * self.loss.loss(np.clip(self.relaxed_q, 0.0, 1.0)) - self.loss.minimum(self.weight, sums)
+        return (np.bincount(labels, above, count) + np.bincount(rows.labels(labels), z, count)).astype(np.float64)
+
+    def _polish(
+        self, vertices: npt.NDArray[np.intp], rows: Rows, z: Doubles, most_degree: int, gap: float, limits: Limits
+    ) -> tuple[Rows, Doubles]:
+        """Solve one component by linear programs, and take what they make better; return the dual solution."""
+        found = polish.polish(
+            self.graph.subgraph(vertices),
+            self.meeting.of_part(vertices),
+            self.weight[vertices],
+            self.loss,
+            polish.Goal(gap, most_degree, limits.deadline),
+        )
+        if found is None:
+            return rows, z
+        for mine, theirs in ((self.relaxed_q, found.relaxed_q), (self.best_q, found.best_q)):
+            if self.loss.value(self.weight[vertices], theirs) < self.loss.value(self.weight[vertices], mine[vertices]):
+                mine[vertices] = theirs
+        own = np.isin(rows.labels(np.arange(len(self.graph), dtype=np.int32)), vertices)
+        sums = rows.column_sums(z, len(self.graph))[vertices]
+        lower = math.fsum(self.loss.minimum(self.weight[vertices], sums)) - math.fsum(z[own])
+        if found.lower <= lower:
+            return rows, z
+        carrying = found.z > 0
+        new = found.rows.kept(carrying).renamed(vertices)
+        return rows.kept(~own) + new, np.concatenate([z[~own], found.z[carrying]])
 
     def _sure_dual(self) -> tuple[Rows, Doubles]:
         """Find weights for the sure rows alone: conflicts that are only possible prove no lower bound."""
