@@ -17,7 +17,7 @@ LINKED := $(VENV)/.linked
 # Either of them can run the demo.
 INSTALLED := $(if $(wildcard $(LINKED)),$(LINKED),$(COPIED))
 
-.PHONY: help demo test test-all lint format bench clean
+.PHONY: help demo test test-all lint format bench sanitize clean
 
 help:
 	@echo "make demo      set up, and compute floors of scikit-learn's digits"
@@ -26,6 +26,7 @@ help:
 	@echo "make lint      ruff, mypy and the rules between modules"
 	@echo "make format    let ruff format the code"
 	@echo "make bench     run the benchmarks (an hour), and write benchmarks/results/"
+	@echo "make sanitize  random graphs through the solver under ASan and UBSan (COUNT=1000000 for more)"
 	@echo "make clean     remove everything that these commands made"
 
 $(MADE):
@@ -75,6 +76,17 @@ format: $(TOOLS)
 bench: $(LINKED)
 	$(PIP) install -r requirements/bench.txt
 	$(BIN)/python benchmarks/run.py
+
+# Random weighted graphs, those of the seeds from FIRST on.
+COUNT ?= 20000
+FIRST ?= 0
+SANITIZED := build/sanitize
+
+sanitize: $(TOOLS)
+	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DCMAKE_BUILD_TYPE=Debug \
+	  -DLOSSFLOOR_PYTHON=OFF -DLOSSFLOOR_NATIVE_TESTS=ON -DLOSSFLOOR_SANITIZE=ON
+	$(BIN)/cmake --build $(SANITIZED)
+	$(SANITIZED)/solver_trials --first $(FIRST) --count $(COUNT)
 
 clean:
 	rm -rf $(VENV) build dist demo

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import lossfloor as lf
 from lossfloor.solvers import solve
 
 DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +45,47 @@ def test_the_floor_of_a_graph_with_empty_entries_between_blocks(overflow: Case) 
     X = np.zeros((len(weight), 1))
     floor = lf.floor(X, overflow.labels, lf.Precomputed(conflicts=overflow.matrix()), sample_weight=weight)
     assert floor.zero_one == pytest.approx(0.25213675, abs=5e-9)
+
+
+# The same solver as a program of its own, under the sanitizers: what `make sanitize` runs at length.
+
+
+@pytest.fixture(scope="module")
+def trials() -> Path:
+    tools, folder = Path(sys.executable).parent, ROOT / "build" / "sanitize"
+    options = ["BUILD_TYPE=Debug", f"MAKE_PROGRAM={tools / 'ninja'}"]
+    parts = ["PYTHON=OFF", "NATIVE_TESTS=ON", "SANITIZE=ON"]
+    defined = [f"-DCMAKE_{option}" for option in options] + [f"-DLOSSFLOOR_{part}" for part in parts]
+    for arguments in (["-S", ROOT, "-B", folder, "-G", "Ninja", *defined], ["--build", folder]):
+        done = subprocess.run([tools / "cmake", *arguments], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "solver_trials"
+
+
+def output_of(program: Path, *arguments: str | Path) -> str:
+    done = subprocess.run([program, *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_random_graphs_pass_the_sanitizers(trials: Path) -> None:
+    assert "1000 graphs, " in output_of(trials, "--first", "123456789", "--count", "1000")
+
+
+@pytest.mark.slow
+def test_a_graph_with_empty_entries_passes_the_sanitizers(overflow: Case, trials: Path, tmp_path: Path) -> None:
+    rows = [(overflow.n_left, overflow.n_right), overflow.left_weight, overflow.right_weight, *overflow.edges]
+    path = tmp_path / "case.txt"
+    path.write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+    assert "198 conflicts" in output_of(trials, "--case", path)
+
+
+@pytest.mark.slow
+def test_a_case_that_is_none_is_refused(trials: Path, tmp_path: Path) -> None:
+    path = tmp_path / "case.txt"
+    for text in ("", "1 1  1", "1 1  1 1  0 1"):
+        path.write_text(text)
+        done = subprocess.run([trials, "--case", path], check=False, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert "a case has" in done.stderr or "a case begins" in done.stderr or "a conflict is" in done.stderr

@@ -1,7 +1,6 @@
 #include "lossfloor/graph.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <unordered_map>
 
@@ -161,7 +160,8 @@ struct Reversed {
 };
 
 std::vector<std::int32_t> equal_lists(const std::int64_t* offsets, const std::int32_t* targets, std::size_t count) {
-  std::vector<std::uint64_t> hashes(count, 1);
+  // Not 1, which a list that begins with vertex 1 would cancel: [1, 2] would hash like [3].
+  std::vector<std::uint64_t> hashes(count, 0xD1B54A32D192ED03ULL);
   for (std::size_t i = 0; i < count; ++i) {
     for (std::int64_t e = offsets[i]; e < offsets[i + 1]; ++e) {
       hashes[i] = mix(hashes[i], static_cast<std::uint64_t>(targets[e]));
@@ -252,7 +252,7 @@ Twins twins(const BitGraph& graph) {
   for (std::size_t u = 0; u < graph.left; ++u) {
     const auto first = static_cast<std::size_t>(result.left[u]);
     if (first == u) continue;
-    if (std::memcmp(graph.row(u), graph.row(first), graph.words * sizeof(std::uint64_t)) != 0) {
+    if (!std::equal(graph.row(u), graph.row(u) + graph.words, graph.row(first))) {
       result.left[u] = static_cast<std::int32_t>(u);
     }
   }
