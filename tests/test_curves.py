@@ -107,6 +107,135 @@ def test_any_callable_makes_a_curve():
         result.eps_at(zero_one=0.1)
 
 
+# What a function makes is taken as it is: every point is the floor of the adversary that was made for it.
+
+
+def fives(eps):
+    """Return a radius of their own for 18 examples."""
+    return [eps * Fraction(1 + i % 5, 3) for i in range(18)]
+
+
+MAKERS = {
+    "half the radius": lambda e: lf.Linf(e / 2),
+    "three times": lambda e: lf.L1(e * 3),
+    "by the unit": lambda e: lf.L2(1, unit=e + 1),
+    "order": lambda e: lf.Lp(3, e / 3),
+    "order that grows": lambda e: lf.Lp(1 + e, 1),
+    "box": lambda e: lf.Box(lower=e / 2, upper=0),
+    "weighted": lambda e: lf.WeightedLp(2, [1, 2], e * 2),
+    "radii of their own": lambda e: lf.L2(fives(e)),
+    "radii of their own in some": lambda e: lf.L2(fives(e) if e > 1 else e),
+    "union": lambda e: lf.Union(lf.Linf(e / 2), lf.L1(e / 4)),
+    "intersection": lambda e: lf.Intersection(lf.Linf(e / 2), lf.L1(e * 2)),
+    "falling": lambda e: lf.L2(3 - e),
+    "up and down": lambda e: lf.L1(abs(e - 2) + Fraction(1, 2)),
+    "the same": lambda e: lf.Linf(1),
+    "several kinds": lambda e: [lf.L2, lf.Linf, lf.L1][int(2 * e) % 3](e),
+    "a norm and a union": lambda e: lf.L2(e) if e < 1 else lf.Union(lf.Linf(e / 4), lf.L1(e / 2)),
+}
+
+
+class HalfTheRadius(lf.L2):
+    """A family that means something of its own by a radius."""
+
+    def __init__(self, eps, unit=1):
+        super().__init__(eps / 2, unit)
+
+
+def few(n_classes):
+    rng = np.random.default_rng(n_classes)
+    return rng.integers(0, 7, (18, 2)), np.r_[np.arange(n_classes), rng.integers(0, n_classes, 18 - n_classes)]
+
+
+GRID = [Fraction(1, 4), Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(5, 2)]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_each_point_is_the_floor_of_the_adversary_that_was_made(name):
+    X, y = few(2)
+    result = lf.curve(X, y, MAKERS[name], eps=GRID)
+    for i, eps in enumerate(GRID):
+        alone = lf.floor(X, y, MAKERS[name](eps))
+        assert result.n_edges[i] == alone.n_edges, eps
+        assert result.floors[i].exact_loss("zero-one") == alone.exact_loss("zero-one")
+        assert result.cross_entropy[i] == alone.cross_entropy
+        assert result.floors[i].summary()["adversary"] == alone.summary()["adversary"]
+        assert result.floors[i].verify().cross_entropy == pytest.approx(alone.cross_entropy, abs=1e-14)
+    assert np.isnan(result.separation)
+    with pytest.raises(TypeError, match="not a function"):
+        result.eps_at(zero_one=0.01)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("loss", ["cross-entropy", "zero-one"])
+def test_each_point_bounds_the_floor_of_the_adversary_that_was_made(name, loss):
+    """More than two classes: what both prove agrees, and is as near as that of the floor by itself."""
+    X, y = few(3)
+    result = lf.curve(X, y, MAKERS[name], eps=GRID)
+    for i, eps in enumerate(GRID):
+        alone = lf.floor(X, y, MAKERS[name](eps))
+        low, high = alone.bounds(loss)
+        assert result.n_edges[i] == alone.n_edges
+        assert max(low, result.lower(loss)[i]) <= min(high, result.upper(loss)[i]) + 1e-12, eps
+        assert result.upper(loss)[i] - result.lower(loss)[i] <= high - low + 1.001e-4
+
+
+def test_a_class_that_means_something_of_its_own_by_a_radius():
+    X, y = few(2)
+    result = lf.curve(X, y, HalfTheRadius, eps=[1, 2])
+    assert result.n_edges.tolist() == [lf.floor(X, y, lf.L2(radius)).n_edges for radius in (Fraction(1, 2), 1)]
+    assert np.isnan(result.separation)
+
+
+def test_a_maker_is_called_once_for_each_budget():
+    """What it says does not change under way, even if it would say something else when it is asked again."""
+    asked = []
+
+    def family(eps):
+        asked.append(eps)
+        return lf.L2(eps * len(asked))
+
+    X, y = few(2)
+    result = lf.curve(X, y, family, eps=[0.5, 1])
+    assert asked == [Fraction(1, 2), Fraction(1)]
+    assert result.n_edges.tolist() == [lf.floor(X, y, lf.L2(radius)).n_edges for radius in (0.5, 2)]
+    assert result.summary()["adversaries"] == [{"eps": "1/2"}, {"eps": "2"}]
+
+
+def test_the_summary_tells_what_was_made():
+    X, y = few(2)
+    assert lf.curve(X, y, lf.L2, eps=[1, 2]).summary()["adversary"] == {"name": "l2", "unit": "1"}
+    assert "adversaries" not in lf.curve(X, y, lambda e: lf.L2(e), eps=[1, 2]).summary()
+    told = lf.curve(X, y, lambda e: lf.Union(lf.L1(e), lf.Linf(e / 2)), eps=[1, 2]).summary()
+    assert told["adversary"]["members"] == [{"name": "l1", "unit": "1"}, {"name": "linf", "unit": "1"}]
+    assert told["adversaries"][0] == {"members": [{"eps": "1"}, {"eps": "1/2"}]}
+    several = lf.curve(X, y, lambda e: lf.L2(e) if e < 2 else lf.Precomputed(conflicts=np.ones((18, 18))), eps=[1, 2])
+    assert several.summary()["adversary"] == {"name": "l2 or precomputed"}
+    assert several.plot().get_xlabel() == "eps (l2 or precomputed)"
+
+
+@pytest.mark.parametrize("exponent", [-200, -150, 150, 200])
+@pytest.mark.parametrize(("family", "p"), [(lf.L2, None), (lf.Lp, 3), (lf.Lp, 100), (lf.L1, None), (lf.Linf, None)])
+def test_distances_whose_powers_are_no_doubles(exponent, family, p):
+    X, scale = [[0.0], [float(f"1e{exponent}")]], Fraction(10) ** exponent
+    result = lf.curve(X, [0, 1], family, p=p, eps=[scale / 4, scale])
+    assert result.zero_one.tolist() == [0.0, 0.5]
+    assert result.separation == float(scale / 2)
+    assert result.eps_at(zero_one=0.5) == pytest.approx(result.separation, rel=1e-15)
+
+
+@pytest.mark.parametrize("p", [3, 100, Fraction(161, 2), 300])
+def test_separation_and_eps_at_of_high_powers(p):
+    result = lf.curve([[0.0], [6.5e-4]], [0, 1], lf.Lp, p=p, eps=[1])
+    assert result.separation == 3.25e-4
+    assert result.eps_at(zero_one=0.5) == 3.25e-4
+
+
+def test_separation_beyond_all_doubles():
+    assert lf.curve([[0.0], [1e300]], [0, 1], lf.L2, eps=[1], unit="1e-300").separation == np.inf
+    assert lf.curve([[0.0], [1.0]], [0, 1], lf.L2, eps=[1], unit="1e400").separation == 0.0
+
+
 def test_tables(tmp_path):
     result = lf.curve([[0.0], [1.0]], [0, 1], lf.L2, eps=[0.25, 0.5])
     result.to_csv(tmp_path / "curve.csv")
@@ -130,6 +259,10 @@ def test_weights_count():
         ({"eps": []}, "'eps' must be a list with at least one budget"),
         ({"eps": [-1]}, "'eps' must be at least 0"),
         ({"eps": [float("nan")]}, "'eps' must be finite"),
+        ({"eps": ["1e400"]}, "'eps' must be at most 1.79769e\\+308, got .more."),
+        ({"family": lambda eps: eps}, "'family' must be"),
+        ({"family": lambda eps: lf.L2(1) if eps else None, "eps": [0, 1]}, "'family' must be"),
+        ({"time_limit": 0}, "'time_limit' must be positive"),
         ({"eps": [[1]]}, "'eps'"),
         ({"p": 2}, "'p' goes with Lp only"),
         ({"family": lf.Lp}, "'p', the order of the norm, is needed"),

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import os
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from lossfloor import _core, conflicts, multiclass
 from lossfloor._files import write_whole
 from lossfloor._validation import as_fraction, as_labels, as_positive, must
-from lossfloor.adversaries import Adversary, BitRows, Lp, NormBall
+from lossfloor.adversaries import L1, L2, Adversary, BitRows, Linf, Lp, NormBall
 from lossfloor.distances import PairSweep, Radii, thread_count
 from lossfloor.exceptions import MissingDependencyError
 from lossfloor.floors import Floor, Progress, solve_floor, two_class_floor
@@ -39,26 +40,26 @@ _GRAPHS_AT_ONCE = 8
 _FEW_PAIRS = 4096
 
 
+#: Families of balls whose radius is the budget that they are made with.
+_NORMS = (L1, L2, Linf, Lp)
+#: Largest double.
+_LARGEST = math.nextafter(math.inf, 0.0)
+
+#: A pair of examples and the key of its distance, as `PairSweep.nearest` returns them.
+_Nearest = tuple[int, int, Fraction]
+
+
 @dataclasses.dataclass(frozen=True)
 class _Problem:
     """What all points of a curve share."""
 
     X: Any
     y: Any
-    data: Any
     classes: npt.NDArray[Any]
     codes: npt.NDArray[np.intp]
     weights: IntegerWeights
-    make: Callable[[Fraction], Adversary]
-    sweep: PairSweep | None
-    unit: Fraction
 
-    def threshold(self, eps: Fraction) -> Fraction:
-        """Distance up to which two examples that may each move by `eps` conflict."""
-        return 2 * self.unit * eps
-
-    def solve(self, graph: conflicts.ConflictGraph, eps: Fraction, progress: Progress | None = None) -> Floor:
-        adversary = self.make(eps)
+    def solve(self, graph: conflicts.ConflictGraph, adversary: Adversary, progress: Progress | None = None) -> Floor:
         return solve_floor(
             graph,
             self.classes,
@@ -69,6 +70,23 @@ class _Problem:
             seconds={},
             progress=progress,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Family:
+    """Balls of one norm whose radius is the budget itself, in one pass over the pairs: what is known between points."""
+
+    problem: _Problem
+    make: Callable[[Fraction], Adversary]
+    sweep: PairSweep
+    unit: Fraction
+
+    def threshold(self, eps: Fraction) -> Fraction:
+        """Distance up to which two examples that may each move by `eps` conflict."""
+        return 2 * self.unit * eps
+
+    def solve(self, graph: conflicts.ConflictGraph, eps: Fraction) -> Floor:
+        return self.problem.solve(graph, self.make(eps))
 
 
 class Curve:
@@ -82,9 +100,11 @@ class Curve:
         The floor at each.
     separation : float
         Half the smallest distance between examples of different classes, in units of eps: below it no two examples
-        conflict and every floor is 0.  NaN for adversaries that are not norm balls.
+        conflict and every floor is 0.  NaN if the curve was made with a function, whose adversaries are known at the
+        budgets of the curve only.
     seconds : dict
-        Wall-clock seconds: "pairs" for the pass over all pairs, "solve" for all solutions together.
+        Wall-clock seconds: "pairs" for the pass over all pairs, "solve" for all solutions together; empty if each
+        budget had a pass of its own.
 
     Examples
     --------
@@ -100,13 +120,15 @@ class Curve:
 
     def __init__(
         self,
-        problem: _Problem,
+        adversaries: tuple[Adversary, ...],
         eps: tuple[Fraction, ...],
         floors: tuple[Floor, ...],
         separation: float,
         seconds: dict[str, float],
+        family: _Family | None,
     ) -> None:
-        self._problem = problem
+        self._adversaries = adversaries
+        self._family = family
         self._eps = eps
         self.eps = np.array([float(value) for value in eps])
         self.floors = floors
@@ -196,7 +218,7 @@ class Curve:
         Raises
         ------
         TypeError, ValueError
-            If not exactly one value is given, it is not positive, or the adversary is no norm ball.
+            If not exactly one value is given, it is not positive, or the curve was made with a function.
         """
         chosen = {"cross-entropy": cross_entropy, "zero-one": zero_one, "brier": brier}
         given: list[tuple[Any, float]] = [(name, wanted) for name, wanted in chosen.items() if wanted is not None]
@@ -209,6 +231,8 @@ class Curve:
         measure, target = given[0]
         if not 0 < target < math.inf:
             raise ValueError(must("value", "a positive number", target))
+        if self._family is None:
+            raise TypeError("eps_at needs a family of norm balls, L1, L2, Linf or Lp, not a function that makes them")
 
         def reached(one: Floor) -> bool:
             return one.loss(measure) >= target
@@ -217,7 +241,7 @@ class Curve:
         if first is None:
             return None
         lower = self._eps[first - 1] if first > 0 else None
-        return _first_eps(self._problem, lower, self._eps[first], reached)
+        return _first_eps(self._family, lower, self._eps[first], reached)
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table with a row for each budget.
@@ -244,16 +268,18 @@ class Curve:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return the curve as JSON can hold it; with the key "upper" where pairs of examples stayed open."""
+        """Return the curve as JSON can hold it.
+
+        It has the key "upper" where pairs of examples stayed open, and "adversaries", what is special about that of
+        each budget, where they differ in more than a radius that is the budget.
+        """
         bounds = any(one.status == "bounds" for one in self.floors)
         upper = {name: [one.upper.loss(name) for one in self.floors] for name in ("cross_entropy", "zero_one", "brier")}
-        config = self._problem.make(self._eps[-1]).config()
-        config.pop("eps", None)
         return {
             "status": "bounds" if bounds else "exact",
-            "adversary": config,
-            "classes": [Floor.plain(label) for label in self._problem.classes],
-            "n_examples": len(self._problem.codes),
+            **multiclass.described(self._adversaries, self._eps),
+            "classes": [Floor.plain(label) for label in self.floors[0].classes],
+            "n_examples": self.floors[0].n_examples,
             "separation": None if math.isnan(self.separation) else self.separation,
             **{name: column.tolist() for name, column in self._columns().items()},
             **({"upper": upper} if bounds else {}),
@@ -291,11 +317,13 @@ def curve(
     p: Any = None,
     sample_weight: Any = None,
     gap: float = 1e-4,
+    time_limit: float | None = None,
     progress: Progress | None = None,
 ) -> Curve | multiclass.MulticlassCurve:
-    """Compute the floors of a whole grid of budgets with one pass over the pairs of examples.
+    """Compute the floors of a whole grid of budgets: each is that of `lossfloor.floor`, exactly.
 
-    Of more than two classes, each budget has a pass of its own, and takes over the conflicts that smaller ones found.
+    Balls of one norm take one pass over the pairs of examples for all budgets, other adversaries one pass each.  With
+    more than two classes each budget has a pass of its own, and takes over the conflicts that smaller ones found.
 
     Parameters
     ----------
@@ -303,18 +331,22 @@ def curve(
     y : array_like, shape (n,)
         Labels of two classes or more.
     family : type or callable
-        `L1`, `L2`, `Linf` or `Lp`; or a function that makes an adversary of a budget (then every budget makes its own
-        pass, and `Curve.eps_at` is not to be had).
+        `L1`, `L2`, `Linf` or `Lp`; or a function that makes an adversary of a budget, a Fraction.  What it makes is
+        taken as it is: the adversaries may be of any kind, and a larger budget need not let them do more.  It is called
+        once for each budget, so `Curve.eps_at` and the separation are not to be had.
     eps : array_like, shape (k,)
         Budgets, non-negative, read as the decimals that print them; sorted, each kept once.
     unit : number, default 1
-        How many units of the data make one unit of eps.
+        How many units of the data make one unit of eps.  A function has to take care of this itself.
     p : number, optional
         Order of the norm, for `Lp` only.
     sample_weight : array_like, shape (n,), optional
         Positive weights.
     gap : float, default 1e-4
         More than two classes: the difference of the bounds that is good enough; positive.
+    time_limit : float, optional
+        More than two classes: seconds for the whole curve; positive.  What is left is divided evenly among the budgets
+        still to be solved; where it does not suffice, the bounds found by then are returned.
     progress : callable, optional
         Called with (stage, done, in all) as the work goes on.
 
@@ -335,28 +367,50 @@ def curve(
     array([0.        , 0.69314718, 0.69314718])
     """
     grid = _grid(eps)
-    make = _maker(family, unit, p)
+    make, named = _maker(family, unit, p)
     classes, codes = as_labels("y", y)
     gap = as_positive("gap", gap)
-    ball = make(grid[-1])
-    if not isinstance(ball, Adversary):
-        raise TypeError(must("family", "a class of adversaries, such as lossfloor.L2", family))
-    data = ball.as_data(X, len(codes))
+    time_limit = None if time_limit is None else as_positive("time_limit", time_limit)
+    adversaries = tuple(_made(make, family, value) for value in grid)
+    data = adversaries[-1].as_data(X, len(codes))
     weights = as_integers(sample_weight, len(codes))
     if len(classes) > 2:
-        return multiclass.multiclass_curve(X, y, classes, codes, weights, make, grid, gap=gap, progress=progress)
-    if not isinstance(ball, NormBall):
-        floors = tuple(
-            two_class_floor(X, y, make(value), sample_weight=sample_weight, progress=_one_of(progress, i, len(grid)))
-            for i, value in enumerate(grid)
+        return multiclass.multiclass_curve(
+            X, y, classes, codes, weights, adversaries, grid, gap=gap, time_limit=time_limit, progress=progress
         )
-        return Curve(_Problem(X, y, data, classes, codes, weights, make, None, Fraction(1)), grid, floors, math.nan, {})
-    left, right = np.flatnonzero(codes == 0), np.flatnonzero(codes == 1)
-    sweep = ball.sweep(data[left], data[right])
-    problem = _Problem(X, y, data, classes, codes, weights, make, sweep, ball.unit)
-    floors, nearest, seconds = _floors(problem, sweep, grid, progress)
-    separation = sweep.distance_of_key(nearest) / float(2 * ball.unit)
-    return Curve(problem, grid, floors, separation, seconds)
+    balls = _balls_of_one_norm(adversaries)
+    if balls is None:
+        floors = tuple(
+            two_class_floor(X, y, one, sample_weight=sample_weight, progress=_one_of(progress, i, len(grid)))
+            for i, one in enumerate(adversaries)
+        )
+        return Curve(adversaries, grid, floors, math.nan, {}, None)
+    sweep = balls[0].sweep(data[codes == 0], data[codes == 1])
+    problem = _Problem(X, y, classes, codes, weights)
+    floors, nearest, seconds = _floors(problem, sweep, balls, progress)
+    if not named:
+        return Curve(adversaries, grid, floors, math.nan, seconds, None)
+    known = _Family(problem, make, sweep, balls[0].unit)
+    separation = _separation(known, sweep.nearest() if nearest is None else nearest)
+    return Curve(adversaries, grid, floors, separation, seconds, known)
+
+
+def _made(make: Callable[[Fraction], Adversary], family: Any, eps: Fraction) -> Adversary:
+    """Make the adversary of a budget."""
+    adversary = make(eps)
+    if not isinstance(adversary, Adversary):
+        raise TypeError(must("family", "a class of adversaries, such as lossfloor.L2", family))
+    return adversary
+
+
+def _balls_of_one_norm(adversaries: Sequence[Adversary]) -> list[NormBall] | None:
+    """Return the adversaries if one pass over the pairs serves all: balls of one norm, one radius for all examples.
+
+    Classes that inherit from those of the norms are passed over, as they may mean anything by a radius.
+    """
+    balls = [one for one in adversaries if isinstance(one, NormBall) and type(one) in _NORMS and len(one.eps) == 1]
+    one_norm = len(balls) == len(adversaries) and len({ball.order for ball in balls}) == 1
+    return balls if one_norm else None
 
 
 def _one_of(progress: Progress | None, i: int, count: int) -> Progress | None:
@@ -374,64 +428,71 @@ def _grid(eps: Any) -> tuple[Fraction, ...]:
         raise ValueError(must("eps", "a list with at least one budget", "an empty one"))
     if grid[0] < 0:
         raise ValueError(must("eps", "at least 0", float(grid[0])))
+    if grid[-1] > Fraction(_LARGEST):
+        raise ValueError(must("eps", f"at most {_LARGEST:g}", "more"))
     return tuple(grid)
 
 
-def _maker(family: Any, unit: Any, p: Any) -> Callable[[Fraction], Adversary]:
+def _maker(family: Any, unit: Any, p: Any) -> tuple[Callable[[Fraction], Adversary], bool]:
+    """Return what makes an adversary of a budget, and whether it is a norm ball whose radius is that budget."""
     if isinstance(family, type) and issubclass(family, Lp):
         if p is None:
             raise TypeError("'p', the order of the norm, is needed with Lp")
-        return lambda eps: family(p, eps, unit)
+        return (lambda eps: family(p, eps, unit)), family in _NORMS
     if p is not None:
         raise TypeError("'p' goes with Lp only")
     if isinstance(family, type) and issubclass(family, NormBall):
-        return lambda eps: family(eps, unit)
+        return (lambda eps: family(eps, unit)), family in _NORMS
     if not callable(family) or isinstance(family, Adversary):
         raise TypeError(must("family", "a class of adversaries, such as lossfloor.L2", family))
-    made: Callable[[Fraction], Adversary] = family
-    return made
+    return family, False
 
 
 def _floors(
-    problem: _Problem, sweep: PairSweep, grid: tuple[Fraction, ...], progress: Progress | None
-) -> tuple[tuple[Floor, ...], Fraction, dict[str, float]]:
-    """Solve all budgets, several at a time as each takes one thread; return the key of the nearest pair too."""
-    thresholds = [problem.threshold(value) for value in grid]
+    problem: _Problem, sweep: PairSweep, balls: Sequence[NormBall], progress: Progress | None
+) -> tuple[tuple[Floor, ...], _Nearest | None, dict[str, float]]:
+    """Solve all balls, several at a time as each takes one thread; return the nearest pair too, if it was found."""
+    users: dict[Fraction, list[int]] = {}  # which balls have which threshold, by their own radii
+    for i, ball in enumerate(balls):
+        users.setdefault(2 * ball.unit * ball.eps[0], []).append(i)
+    thresholds = sorted(users)
     n, m = sweep.shape
     seconds = {"pairs": 0.0, "solve": 0.0}
-    floors: list[Floor] = []
-    nearest: Fraction | None = None
-    for begin in range(0, len(grid), _MOST_LEVELS):
-        part = slice(begin, begin + _MOST_LEVELS)
+    floors: dict[int, Floor] = {}
+    nearest: _Nearest | None = None
+    for begin in range(0, len(thresholds), _MOST_LEVELS):
+        part = thresholds[begin : begin + _MOST_LEVELS]
         began = time.perf_counter()
         if n * m <= _MOST_PAIRS_AT_ONCE:
-            levels = _levels(sweep, thresholds[part], progress)
-            nearest = _nearest_by_level(sweep, levels, len(thresholds[part])) if nearest is None else nearest
-            graphs = _graphs_of_levels(levels, len(thresholds[part]))
+            levels = _levels(sweep, part, progress)
+            nearest = _nearest_by_level(sweep, levels, len(part)) if nearest is None else nearest
+            graphs = _graphs_of_levels(levels, len(part))
         else:
-            graphs = (_graph_within(sweep, threshold) for threshold in thresholds[part])
+            graphs = (_graph_within(sweep, threshold) for threshold in part)
         solving = time.perf_counter()
-        for one in _solve_all(problem, graphs, grid[part]):
-            floors.append(one)
+        jobs = ((i, graph) for threshold, graph in zip(part, graphs, strict=True) for i in users[threshold])
+        for i, one in _solve_all(problem, balls, jobs):
+            floors[i] = one
             if progress is not None:
-                progress("budgets", len(floors), len(grid))
+                progress("budgets", len(floors), len(balls))
         seconds["pairs"] += solving - began
         seconds["solve"] += time.perf_counter() - solving
-    return tuple(floors), sweep.nearest()[2] if nearest is None else nearest, seconds
+    return tuple(floors[i] for i in range(len(balls))), nearest, seconds
 
 
-def _nearest_by_level(sweep: PairSweep, levels: npt.NDArray[np.uint8], n_levels: int) -> Fraction | None:
-    """Return the smallest key, if the pass over all pairs has already left few pairs to look at."""
+def _nearest_by_level(sweep: PairSweep, levels: npt.NDArray[np.uint8], n_levels: int) -> _Nearest | None:
+    """Return the nearest pair, if the pass over all pairs has already left few to look at."""
     least = levels.min()
     if least == n_levels:
         return None  # beyond the grid
     pairs = np.argwhere(levels == least)
-    return sweep.nearest_of(pairs)[2] if len(pairs) <= _FEW_PAIRS else None
+    return sweep.nearest_of(pairs) if len(pairs) <= _FEW_PAIRS else None
 
 
 def _solve_all(
-    problem: _Problem, graphs: Iterator[conflicts.ConflictGraph], grid: tuple[Fraction, ...]
-) -> Iterator[Floor]:
+    problem: _Problem, balls: Sequence[NormBall], jobs: Iterator[tuple[int, conflicts.ConflictGraph]]
+) -> Iterator[tuple[int, Floor]]:
+    """Solve graphs, each against the ball of its number."""
     cancelled = threading.Event()
 
     def watch(_stage: str, _done: int, _total: int) -> None:
@@ -440,14 +501,15 @@ def _solve_all(
 
     workers = thread_count()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        waiting: list[concurrent.futures.Future[Floor]] = []
+        waiting: list[tuple[int, concurrent.futures.Future[Floor]]] = []
         try:
-            for value, graph in zip(grid, graphs, strict=True):
-                waiting.append(pool.submit(problem.solve, graph, value, watch))
+            for i, graph in jobs:
+                waiting.append((i, pool.submit(problem.solve, graph, balls[i], watch)))
                 if len(waiting) > workers:  # no more graphs in memory than are being solved
-                    yield waiting.pop(0).result()
-            for future in waiting:
-                yield future.result()
+                    first, future = waiting.pop(0)
+                    yield first, future.result()
+            for first, future in waiting:
+                yield first, future.result()
         except BaseException:
             cancelled.set()
             raise
@@ -483,26 +545,24 @@ def _graph_of_level(levels: npt.NDArray[np.uint8], level: int) -> conflicts.Conf
     return next(_graphs_of_levels(levels, level + 1, level))
 
 
-def _first_eps(problem: _Problem, lower: Fraction | None, upper: Fraction, reached: Callable[[Floor], bool]) -> float:
+def _first_eps(family: _Family, lower: Fraction | None, upper: Fraction, reached: Callable[[Floor], bool]) -> float:
     """Find the first budget in (lower, upper] whose floor is `reached`; `lower` None means [0, upper].
 
     The bracket is cut by passes over the pairs until few distances are left in it; those are sorted exactly, and the
     one at which the floor is first reached is found by bisection, since floors ascend with the budget.
     """
-    sweep = problem.sweep
-    if sweep is None:
-        raise TypeError("eps_at needs an adversary that is a norm ball")
+    sweep = family.sweep
     if lower is None:
-        if upper == 0 or reached(problem.solve(_graph_within(sweep, Fraction(0)), Fraction(0))):
+        if upper == 0 or reached(family.solve(_graph_within(sweep, Fraction(0)), Fraction(0))):
             return 0.0
         lower = Fraction(0)
     while True:
         step = (upper - lower) / (_MOST_LEVELS - 1)
         grid = [lower + step * k for k in range(_MOST_LEVELS)]
-        levels = _levels(sweep, [problem.threshold(value) for value in grid])
+        levels = _levels(sweep, [family.threshold(value) for value in grid])
 
         def solved(level: int, levels: Any = levels, grid: Any = grid) -> bool:
-            return reached(problem.solve(_graph_of_level(levels, level), grid[level]))
+            return reached(family.solve(_graph_of_level(levels, level), grid[level]))
 
         first = _bisect(1, _MOST_LEVELS - 1, solved)
         inside = np.argwhere(levels == first)
@@ -515,15 +575,56 @@ def _first_eps(problem: _Problem, lower: Fraction | None, upper: Fraction, reach
 
     def solved_with(place: int) -> bool:
         added = np.array([(i, j) for key, i, j in keyed if key <= keys[place]], dtype=np.intp)
-        return reached(problem.solve(base.with_edges(added), upper))
+        return reached(family.solve(base.with_edges(added), upper))
 
     key = keys[_bisect(0, len(keys) - 1, solved_with)]
-    eps = sweep.distance_of_key(key) / float(2 * problem.unit)
-    pair = next((i, j) for one, i, j in keyed if one == key)
-    eps = math.nextafter(math.nextafter(eps, 0.0), 0.0)
-    while not sweep.at_most(*pair, problem.threshold(as_fraction("eps", eps))):
-        eps = math.nextafter(eps, math.inf)
-    return eps
+    i, j = next((i, j) for one, i, j in keyed if one == key)
+    return _least_double(family, (i, j, key), lambda eps: as_fraction("eps", eps))
+
+
+def _separation(family: _Family, nearest: _Nearest) -> float:
+    """Return the double next to the budget from which on the nearest pair conflicts."""
+    above = _least_double(family, nearest, Fraction)
+    if above in (0.0, math.inf):
+        return above
+    below = math.nextafter(above, 0.0)
+    middle = (Fraction(below) + Fraction(above)) / 2
+    return below if family.sweep.at_most(*nearest[:2], family.threshold(middle)) else above
+
+
+def _least_double(family: _Family, pair: _Nearest, read: Callable[[float], Fraction]) -> float:
+    """Return the least double that makes a pair conflict when it is read as a budget.
+
+    Doubles from 0 on are in the order of their bits, read as whole numbers.  The search begins where the distance in
+    double precision points to, and does not have to trust it.  It is infinite if no double suffices.
+    """
+
+    def conflict(bits: int) -> bool:
+        return family.sweep.at_most(*pair[:2], family.threshold(read(_double_of(bits))))
+
+    try:
+        guess = family.sweep.distance_of_key(pair[2]) / float(2 * family.unit)
+    except (OverflowError, ZeroDivisionError):
+        guess = 1.0
+    most = _bits_of(_LARGEST)
+    high = _bits_of(guess if 0 < guess <= _LARGEST else 1.0)
+    step = 1
+    while high < most and not conflict(high):
+        high, step = min(high + step, most), 2 * step
+    if high == most and not conflict(most):
+        return math.inf
+    low, step = max(high - step, 0), 1
+    while low > 0 and conflict(low):
+        high, low, step = low, max(low - step, 0), 2 * step
+    return _double_of(_bisect(low, high, conflict))
+
+
+def _bits_of(value: float) -> int:
+    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+
+
+def _double_of(bits: int) -> float:
+    return float(struct.unpack("<d", struct.pack("<q", bits))[0])
 
 
 def _bisect(first: int, last: int, holds: Callable[[int], bool]) -> int:

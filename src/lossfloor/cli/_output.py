@@ -89,6 +89,15 @@ def bounds(ends: tuple[float, float]) -> str:
     return number(ends[0]) if ends[0] == ends[1] else f"{at_least(ends[0])} to {at_most(ends[1])}"
 
 
+def bounds_in_table(ends: tuple[float, float], digits: int) -> str:
+    """Print a loss with some digits behind the point, or the bounds of one, rounded outwards."""
+    if ends[0] == ends[1] or not all(map(math.isfinite, ends)):
+        return " to ".join(dict.fromkeys(f"{end:.{digits}f}" for end in ends))
+    low = Fraction(math.floor(Fraction(ends[0]) * 10**digits), 10**digits)
+    high = Fraction(math.ceil(Fraction(ends[1]) * 10**digits), 10**digits)
+    return f"{float(low):.{digits}f} to {float(high):.{digits}f}"
+
+
 def show_unit(unit: Fraction | int) -> str:
     """Print a unit with what it means."""
     return f"{unit} (an eps of 1 is {unit} in the data)"

@@ -70,6 +70,16 @@ def command(
         opt.adversary_option("--eps", "EPS", "An eps, instead of a grid; can be given again."),
     ] = None,
     unit: opt.Unit = None,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--time-limit",
+            metavar="S",
+            help="Stop after S seconds for the whole curve.",
+            rich_help_panel="More than two classes",
+            show_default=False,
+        ),
+    ] = None,
     at: Annotated[
         list[str] | None,
         opt.output_option(
@@ -89,6 +99,7 @@ def command(
     Each eps is an exact number: a grid from 0 to 8 with 41 points has 4.6, not the binary number beside it. Of another
     adversary it is the budget (eps, k or shifts) that is left out of its parameters, and of those of its members.
     """
+    from lossfloor._validation import as_positive
     from lossfloor.adversaries import NormBall
     from lossfloor.curves import Curve, curve
 
@@ -109,16 +120,15 @@ def command(
     _check_plot(plot, dark)
     opt.check_outputs(csv=csv, plot=plot)
     options = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit)
+    if time_limit is not None and not all_classes:
+        raise UsageError("--time-limit goes with --all-classes")
     if all_classes and (classes is not None or targets):
         raise UsageError(f"--all-classes does not go with {'--at' if targets else '--classes'}")
+    limits: dict[str, Any] = {} if time_limit is None else {"time_limit": as_positive("time_limit", time_limit)}
     examples = options.load() if all_classes else options.load_two_classes(", or take all with --all-classes")
     with out.progress_bars(quiet=quiet) as progress:
         result = curve(
-            examples.X,
-            examples.y,
-            lambda eps: description.with_budget(eps).make(examples.unit),
-            eps=grid,
-            progress=progress,
+            examples.X, examples.y, eps=grid, progress=progress, **_family(description, examples, grid), **limits
         )
         reached = {}
         if isinstance(result, Curve):
@@ -135,6 +145,17 @@ def command(
         out.print_json(_as_json(result, examples, description, targets, reached))
     else:
         _print(result, examples, description, targets, reached)
+
+
+def _family(description: adv.Description, data: Dataset, grid: list[Fraction]) -> dict[str, Any]:
+    """Return what makes the adversary of each eps, as `curve` takes it: a norm by its class, others by a function."""
+    from lossfloor.adversaries import Lp, NormBall
+
+    one = description.with_budget(grid[-1]).make(data.unit)
+    if not isinstance(one, NormBall):
+        return {"family": lambda eps: description.with_budget(eps).make(data.unit)}
+    order = {"p": "inf" if one.order is None else one.order} if isinstance(one, Lp) else {}
+    return {"family": type(one), "unit": one.unit, **order}
 
 
 def _grid(eps: list[str] | None, eps_from: str | None, eps_to: str | None, points: int | None) -> list[Fraction]:
@@ -192,9 +213,7 @@ def _as_json(
     targets: dict[str, Fraction],
     reached: dict[str, float | None],
 ) -> dict[str, Any]:
-    values: dict[str, Any] = jsonlib.loads(result.to_json())
-    if values["adversary"]["name"] not in _NORMS:
-        values["adversary"] = description.config  # the budget is that of each point
+    values: dict[str, Any] = _with_adversary(jsonlib.loads(result.to_json()), description)
     values["unit"] = out.unit_json(data.unit)
     values["data"] = out.data_json(data)
     if targets:
@@ -202,10 +221,18 @@ def _as_json(
     return values
 
 
+def _with_adversary(values: dict[str, Any], description: adv.Description) -> dict[str, Any]:
+    """Put the adversary as the options describe it: the budgets left open are those of each point."""
+    if values["adversary"]["name"] not in _NORMS:
+        values["adversary"] = description.config
+        values.pop("adversaries", None)
+    return values
+
+
 def _tell_multiclass(result: MulticlassCurve, data: Dataset, description: adv.Description, json: bool) -> None:
     """Print the bounds of all classes."""
     if json:
-        values = result.summary()
+        values = _with_adversary(result.summary(), description)
         values["unit"] = out.unit_json(data.unit)
         values["data"] = out.data_json(data)
         out.print_json(values)
@@ -223,11 +250,17 @@ def _tell_multiclass(result: MulticlassCurve, data: Dataset, description: adv.De
         [
             f"{eps:g}",
             str(n_edges),
-            *(f"{columns[f'{name}_lower'][i]:.5f} to {columns[f'{name}_upper'][i]:.5f}" for name in _OWN[:2]),
+            *(
+                out.bounds_in_table((columns[f"{name}_lower"][i].item(), columns[f"{name}_upper"][i].item()), 5)
+                for name in _OWN[:2]
+            ),
         ]
         for i, (eps, n_edges) in enumerate(zip(result.eps, result.n_edges.tolist(), strict=True))
     ]
     out.print_table(["eps", "pairs in conflict", "cross-entropy (nats)", "0-1 loss"], rows)
+    apart = [f"{eps:g}" for eps, met in zip(result.eps, result.complete, strict=True) if not met]
+    if apart:
+        typer.echo(f"The bounds did not meet within the gap at eps {', '.join(apart)}.")
 
 
 def _status(result: Curve) -> str:
@@ -243,7 +276,7 @@ def _print(
 ) -> None:
     known = not math.isnan(result.separation)
     out.print_fields(
-        "Smallest robust loss that any classifier can have, over eps",
+        "Smallest robust loss any classifier could achieve, over eps",
         {
             "data": out.show_data(data),
             "adversary": _show(description),
@@ -269,8 +302,7 @@ def _print(
 
 def _ends(one: Floor, name: str, digits: int) -> str:
     """Print a loss, or the bounds of it."""
-    ends = dict.fromkeys(f"{getattr(side, name):.{digits}f}" for side in (one.lower, one.upper))
-    return " to ".join(ends)
+    return out.bounds_in_table((getattr(one.lower, name), getattr(one.upper, name)), digits)
 
 
 def _show(description: adv.Description) -> str:
