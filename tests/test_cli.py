@@ -160,7 +160,7 @@ def test_soft_labels(tmp_path: Path, digits: lf.Dataset, options: list[str], lea
 def test_a_remark_when_everything_conflicts() -> None:
     result = run_well("floor", *SMALL, "--l2", "8", "--json")
     assert "every example conflicts" in result.stderr
-    assert "units of 16" in result.stderr
+    assert "one unit of eps really 16" in result.stderr
     assert json.loads(result.stdout)["zero_one"] == 0.5
     assert run_well("floor", *SMALL, "--l2", "8", "--quiet").stderr == ""
 

@@ -94,7 +94,7 @@ def test_sums_that_do_not_fit_are_rounded() -> None:
 @pytest.mark.parametrize(
     ("weights", "error", "message"),
     [
-        ([1, 2], ValueError, r"'sample_weight' must be of shape \(3,\), one weight an example, got 'shape \(2,\)'"),
+        ([1, 2], ValueError, r"'sample_weight' must be of shape \(3,\), one weight per example, got 'shape \(2,\)'"),
         ([[1, 2, 3]], ValueError, r"'sample_weight' must be of shape \(3,\)"),
         (1.0, ValueError, r"'sample_weight' must be of shape \(3,\)"),
         ([1, 0, 2], ValueError, "'sample_weight' must be positive and finite, got 0 at position 1"),

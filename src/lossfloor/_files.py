@@ -1,4 +1,4 @@
-"""Files of arrays: written whole or not at all, read without trusting them."""
+"""Files of arrays: written completely or not at all, read without trusting them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DAMAGE = (
 
 
 def write_whole(path: str | os.PathLike[str], write: Any) -> None:
-    """Let ``write(stream)`` fill a file beside `path`, then put it in its place in one step."""
+    """Let ``write(stream)`` fill a temporary file next to `path`, then rename it atomically."""
     target = Path(path)
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
@@ -62,7 +62,7 @@ def write_arrays(path: str | os.PathLike[str], kind: str, **arrays: npt.NDArray[
 
 
 def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, npt.NDArray[Any]]:
-    """Read an .npz file that `write_arrays` wrote, without pickles and with sizes checked before memory is taken.
+    """Read an .npz file that `write_arrays` wrote, without pickles and with sizes checked before memory is allocated.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Checks of what users hand in, made before any work, and the one wording of their errors.
+"""Checks of user input, made before any work starts, and a single wording for their errors.
 
 Every error says which argument, what it must be, and what it was: ``'eps' must be ..., got ...``.
 """
@@ -22,7 +22,7 @@ def must(name: str, what: str, got: object) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Word the error for a name that nobody knows, with the nearest name that somebody does."""
+    """Word the error for an unknown name, and suggest the closest known one."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -34,10 +34,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def as_fraction(name: str, value: object) -> Fraction:
-    """Read a number as the decimal that prints it.
+    """Read a number as its decimal representation.
 
     A float is read as its shortest decimal, so 4.6 is 46/10 and not the binary number next to it.  That is what
-    decides a tie the way the person who wrote the number meant it.
+    decides ties as the writer of the number meant them.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def as_points(name: str, X: Any) -> npt.NDArray[Any]:
     if not (np.issubdtype(array.dtype, np.integer) or array.dtype in (np.float32, np.float64)):
         raise TypeError(must(name, "an array of integers, float32 or float64", array.dtype))
     if array.ndim < 2:
-        raise ValueError(must(name, "an array of shape (n, d) with an example in each row", f"shape {array.shape}"))
+        raise ValueError(must(name, "an array of shape (n, d) with one example per row", f"shape {array.shape}"))
     if array.shape[0] == 0 or 0 in array.shape[1:]:
         raise ValueError(must(name, "an array with at least one example and one feature", f"shape {array.shape}"))
     array = np.ascontiguousarray(array.reshape(array.shape[0], -1))
@@ -139,7 +139,7 @@ def as_labels(name: str, y: Any, n: int | None = None) -> tuple[npt.NDArray[Any]
     name : str
         Name of the argument, for the error.
     y : array_like, shape (n,)
-        Integers, strings or booleans; one label an example.
+        Integers, strings or booleans; one label per example.
     n : int, optional
         How many labels there must be.
 
@@ -153,7 +153,7 @@ def as_labels(name: str, y: Any, n: int | None = None) -> tuple[npt.NDArray[Any]
     Raises
     ------
     TypeError
-        If a label is no integer, string or boolean.
+        If a label is not an integer, string or boolean.
     ValueError
         If the shape is wrong or there are fewer than two classes.
     """
@@ -161,7 +161,7 @@ def as_labels(name: str, y: Any, n: int | None = None) -> tuple[npt.NDArray[Any]
     if labels.ndim != 1:
         raise ValueError(must(name, "an array of shape (n,)", f"shape {labels.shape}"))
     if n is not None and labels.shape[0] != n:
-        raise ValueError(must(name, f"of length {n}, one label an example", f"length {labels.shape[0]}"))
+        raise ValueError(must(name, f"of length {n}, one label per example", f"length {labels.shape[0]}"))
     if np.issubdtype(labels.dtype, np.floating):
         if not np.all(np.isfinite(labels)) or not np.all(labels == np.floor(labels)):
             raise ValueError(must(name, "made of class labels (integers, strings or booleans)", "fractional numbers"))

@@ -1,11 +1,11 @@
-r"""The classifier that reaches the floor, as a scikit-learn estimator.
+r"""The classifier that achieves the floor, as a scikit-learn estimator.
 
 Let :math:`\pi(u)` be the conflict posterior of training example u (the probability of the first class), and
 
 .. math:: \mathrm{low}(z) = \max \{\pi(u) : u \in A, z \in N(u)\}, \qquad
           \mathrm{up}(z) = \min \{\pi(v) : v \in B, z \in N(v)\},
 
-0 and 1 where nobody covers z.  Examples u and v that both cover z conflict, so :math:`\pi(u) \le \pi(v)` and the
+0 and 1 where none covers z.  Examples u and v that both cover z conflict, so :math:`\pi(u) \le \pi(v)` and the
 interval is never empty.  A classifier with :math:`\mathrm{low} \le h \le \mathrm{up}` keeps on every training example,
 wherever it is moved, at least the probability that the floor allows it: it reaches the floor.
 """
@@ -70,7 +70,7 @@ class Side:
 
 
 class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    r"""The classifier whose robust loss on the training data is the floor: no other one has a smaller loss.
+    r"""The classifier whose robust loss on the training data is the floor: no classifier has a smaller one.
 
     The probability of the first class at any point z may be anything in an interval that the training examples
     covering z allow: those whose neighbourhood has z in it.  It runs from the largest posterior among those of the
@@ -79,8 +79,8 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     Parameters
     ----------
     adversary : Adversary, optional
-        Who may move each example where, such as ``lossfloor.L2(4.6, unit=255)``; with a budget of its own for
-        each training example if need be.  None is one that moves nothing, ``lossfloor.L2(0)``.
+        The adversary, such as ``lossfloor.L2(4.6, unit=255)``; with a budget of its own for
+        each training example if necessary.  None means no moves, ``lossfloor.L2(0)``.
     choice : {"middle", "lower", "upper", "nearest"}, default "middle"
         The probability in the interval [low, up]: an end, ``(low + up) / 2``, or
         ``low + (up - low) * b / (a + b)`` with a and b the distances from the nearest training example of the first and
@@ -101,11 +101,11 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     Notes
     -----
-    Who covers a point is decided exactly, as `Adversary.contains` does: a point that an attack moved to the very edge
+    Coverage of a point is decided exactly, as by `Adversary.contains`: a point that an attack moved to the very edge
     of a neighbourhood counts as covered.  Balls of l_p norms are compared in batches by the kernels that build the
     conflict graph; other adversaries are asked row by row.
 
-    If the adversary leaves pairs of examples open (`Floor.status` is "bounds"), the posteriors are those of
+    If some pairs of examples remain undecided (`Floor.status` is "bounds"), the posteriors are those of
     ``floor_.upper``, and the robust loss on the training data is at most its loss.
 
     References
@@ -207,12 +207,12 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return X if hasattr(X, "__len__") else list(X)
 
     def predict_interval(self, X: Any) -> tuple[Doubles, Doubles]:
-        """Return between which probabilities of ``classes_[0]`` an optimal classifier may choose at each point.
+        """Return the interval of probabilities of ``classes_[0]`` that an optimal classifier may choose at each point.
 
         Parameters
         ----------
         X : array_like, shape (m, ...)
-            Points, wherever they come from.
+            Any points, not only training examples.
 
         Returns
         -------
@@ -307,12 +307,12 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         Parameters
         ----------
         X, y : array_like, shape (m, ...) and (m,), optional
-            New examples and their labels.  Without them, the training data is meant, with its weights.
+            New examples and their labels.  By default the training data, with its weights.
         loss : Loss, str or callable, default "cross-entropy"
             As for `Floor.loss`: a function of the probability kept on the true class.  "zero-one" is the error of a
             classifier that draws its answer from its probabilities.
         adversary : Adversary, optional
-            Who moves the new examples, of the same norm as the one in training; needed if each training example had a
+            Adversary for the new examples, with the same norm as in training; required if each training example had a
             budget of its own.
 
         Returns
@@ -335,7 +335,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         A new example x of the first class may be moved to any z in N(x).  There
 
         - ``up(z)`` is at least the smallest posterior of all training examples of the second class whose neighbourhoods
-          meet N(x), since nobody else can cover any z;
+          meet N(x), since no other example can cover any z;
         - ``low(z)`` is at least the largest posterior of those of the first class whose balls hold all of N(x) (for
           balls of l_p norms and a shared radius of the new examples; otherwise 0 is taken);
         - with "nearest", the share ``b / (a + b)`` is at least that with a and b changed by the radius for the worse.
@@ -358,7 +358,7 @@ class FloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             points = moving.as_data(points, len(points))
         labels = np.asarray(y)
         if labels.shape != (len(points),):
-            raise ValueError(must("y", f"of shape ({len(points)},), one label an example", f"shape {labels.shape}"))
+            raise ValueError(must("y", f"of shape ({len(points)},), one label per example", f"shape {labels.shape}"))
         strange = ~np.isin(labels, self.classes_)
         if strange.any():
             raise ValueError(must("y", f"made of {self.classes_.tolist()}", labels[strange][0]))

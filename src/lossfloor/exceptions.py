@@ -1,7 +1,7 @@
-"""The errors that are this project's own.
+"""Exceptions and warnings specific to this project.
 
 A wrong argument is a plain ``ValueError`` or ``TypeError`` that names the argument.  The classes here are for
-what a caller may want to catch by itself.
+errors that a caller may want to catch separately.
 """
 
 
@@ -10,7 +10,7 @@ class LossfloorError(Exception):
 
 
 class CertificateError(LossfloorError):
-    """A certificate does not prove the result that it came with."""
+    """A certificate does not prove the result it accompanies."""
 
 
 class DatasetNotFoundError(LossfloorError, FileNotFoundError):
@@ -18,7 +18,7 @@ class DatasetNotFoundError(LossfloorError, FileNotFoundError):
 
 
 class MissingDependencyError(LossfloorError, ImportError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """An optional package is not installed; the message names the extra that installs it."""
 
 
 class WeakAttackWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""The floor: the smallest robust loss that any classifier can have, and everything read off its solution."""
+"""The floor: the smallest robust loss any classifier could achieve, and everything derived from its solution."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class Floor:
     Attributes
     ----------
     classes : ndarray, shape (2,)
-        The labels; the first is the one that posteriors speak of.
+        The labels; posteriors refer to the first.
     n_examples, n_edges, n_isolated : int
-        Number of examples, of conflicts, and of examples without conflict.
+        Number of examples, of conflicts, and of examples without conflicts.
     weights_exact : bool
-        Whether the integer weights are exactly in proportion to those given.
+        Whether the integer weights are exactly proportional to the given weights.
     seconds : dict
-        Wall-clock seconds that each stage took.
+        Wall-clock seconds per stage.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class Floor:
         """How the numbers are proved.
 
         "exact" : the optimum itself, by exact arithmetic.
-        "bounds" : for some pairs of examples it stayed open whether they conflict.  The losses of this floor are then
+        "bounds" : some pairs of examples remained undecided.  The losses of this floor are then
         those without these conflicts, which no classifier can go below; those of `upper` are with them, and some
         classifier reaches them.
         """
@@ -105,16 +105,16 @@ class Floor:
 
     @property
     def lower(self) -> Floor:
-        """The floor of the sure conflicts: this one."""
+        """The floor of the certain conflicts: this floor itself."""
         return self
 
     @property
     def upper(self) -> Floor:
-        """The floor of all possible conflicts: another one if `status` is "bounds", else this one."""
+        """The floor with undecided pairs counted as conflicts; this floor itself unless `status` is "bounds"."""
         return self if self._upper is None else self._upper
 
     def bounds(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> tuple[float, float]:
-        """Return a proved lower and upper bound of the smallest robust loss: the same number twice if exact.
+        """Return proved lower and upper bounds on the smallest robust loss; equal if exact.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Floor:
 
     @functools.cached_property
     def zero_one(self) -> float:
-        """Smallest robust 0-1 loss (error), randomised or not, mean over the weighted examples."""
+        """Smallest robust 0-1 loss (error) of any classifier, randomised or not, weighted mean over the examples."""
         return self.loss(losses.ZeroOne())
 
     @functools.cached_property
@@ -153,17 +153,17 @@ class Floor:
             A loss of `lossfloor.losses`, its name, or any convex decreasing function of the probability q that a
             classifier keeps on the true class (a vectorised function on [0, 1], finite above 0).
         costs : mapping, optional
-            A positive cost for each class label, by which the loss of its examples is multiplied.
+            A positive cost per class label that multiplies the loss of its examples.
 
         Returns
         -------
         float
-            Mean over the weighted examples.
+            Weighted mean over the examples.
 
         Raises
         ------
         TypeError, ValueError
-            If the loss is not known, increases or is not convex, or `costs` does not name both classes.
+            If the loss is unknown, increasing or not convex, or `costs` does not list both classes.
 
         Examples
         --------
@@ -186,7 +186,7 @@ class Floor:
         return math.fsum(risks.tolist()) / self._total
 
     def exact_loss(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> Fraction | None:
-        """Return the floor of a loss as an exact rational, or None where it is none (cross-entropy).
+        """Return the floor of a loss as an exact rational, or None if it is irrational (cross-entropy).
 
         Examples
         --------
@@ -261,7 +261,7 @@ class Floor:
     def posterior(self) -> npt.NDArray[np.float64]:
         """Conflict posterior of each example, shape (n,).
 
-        The probability of ``classes[0]`` that the optimal classifier of every proper loss gives under the worst move:
+        The probability of ``classes[0]`` that an optimal classifier for any proper loss assigns under the worst move:
         the share of that class in the weight of the example's block.
         """
         return self._blocks.posterior[self._block]
@@ -283,12 +283,12 @@ class Floor:
         return self._degrees
 
     def soft_labels(self, min_correct: float = 0.0) -> npt.NDArray[np.float64]:
-        """Return the class probabilities that reach the floor, as labels to train on.
+        """Return the class probabilities that achieve the floor, as labels to train on.
 
         Parameters
         ----------
         min_correct : float, default 0
-            Raise the probability of each example's own class to at least this, in [0, 1].
+            Minimum probability of each example's own class, in [0, 1].
 
         Returns
         -------
@@ -356,15 +356,15 @@ class Floor:
         )
 
     def verify(self, X: Any = None, y: Any = None, *, adversary: Adversary | None = None) -> certificates.Verification:
-        """Check the floor independently: exact arithmetic, no code of the solver or the kernels.
+        """Check the floor independently: in exact arithmetic, without code of the solver or the kernels.
 
         Parameters
         ----------
         X, y : array_like, optional
-            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+            The data.  Required after `load`; by default the data from which the floor was computed.
         adversary : Adversary, optional
-            Needed after `load` for one whose matrix or functions are not part of a file (`Precomputed`,
-            `CustomAdversary`, `FiniteSets`); another one than that of this floor is an error.
+            Required after `load` if its matrix or functions are not stored in the file (`Precomputed`,
+            `CustomAdversary`, `FiniteSets`); must be the adversary of this floor.
 
         Returns
         -------
@@ -375,12 +375,12 @@ class Floor:
         CertificateError
             If the floor is not proved for this data.
         ValueError
-            If the data is needed and not given.
+            If the data are required but not given.
 
         Notes
         -----
-        For balls of l_p norms and given matrices, conflicts are decided again by the checker.  For other adversaries it
-        asks `Adversary.conflict`, pair by pair: slow, and it trusts that definition of the adversary.  If `status` is
+        For balls of l_p norms and given matrices, the checker decides conflicts itself.  For other adversaries it
+        calls `Adversary.conflict` for each pair: slow, and it trusts that definition.  If `status` is
         "bounds", the lower bounds are verified; ``floor.upper.verify()`` verifies the upper ones.
         """
         by_matrix = self._adversary.get("name") == Precomputed.name
@@ -412,7 +412,7 @@ class Floor:
 
     @functools.cached_property
     def strategy(self) -> sparse.csr_array:
-        """The adversary's best mixed strategy: who moves towards whom with which probability.
+        """The adversary's optimal mixed strategy: the probability with which each example moves towards each other one.
 
         A sparse matrix of float64, shape (n, n).  Row i has the probabilities with which example i moves to a point
         shared with each example of the other class; they sum to one.  It is empty where example i stays, because no
@@ -421,14 +421,14 @@ class Floor:
         return moves(self.certificate)
 
     def attack(self, X: Any = None, *, adversary: Adversary | None = None) -> Attack:
-        """Return the attack that no classifier can beat: it makes perturbed data by the strategy.
+        """Return the attack no classifier can beat; it generates perturbed data from the strategy.
 
         Parameters
         ----------
         X : array_like, optional
             The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
         adversary : Adversary, optional
-            Needed after `load` for one whose functions are not part of a file.
+            Required after `load` if its functions are not stored in the file.
 
         Returns
         -------
@@ -437,9 +437,9 @@ class Floor:
         Raises
         ------
         TypeError
-            If the adversary knows no points (`Precomputed`).
+            If the adversary does not know the points (`Precomputed`).
         ValueError
-            If the data is needed and not given, or `adversary` is not that of this floor.
+            If the data are required but not given, or `adversary` is not that of this floor.
 
         Examples
         --------
@@ -461,7 +461,7 @@ class Floor:
     # In and out.
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the floor with its certificate to an .npz file (no pickles; written whole or not at all).
+        """Write the floor with its certificate to an .npz file (without pickles; completely or not at all).
 
         The arrays are those of the certificate, with ``degrees``, ``weights_exact`` and ``seconds``; if there are
         bounds, those of the upper floor with ``upper_`` before their names.  The data is not part of the file.
@@ -481,14 +481,14 @@ class Floor:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Floor:
-        """Read a floor that `save` wrote.  Nothing is proved by reading: call `verify` with the data.
+        """Read a floor written by `save`.  Loading proves nothing: call `verify` with the data.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it is something else or damaged.
+            If it has another format or is damaged.
         CertificateError
             If a part of the certificate is missing.
         """
@@ -619,17 +619,17 @@ def floor(
     max_degree: int | None = None,
     progress: Progress | None = None,
 ) -> Floor | multiclass.MulticlassFloor:
-    r"""Compute the smallest robust loss that any classifier can have.
+    r"""Compute the smallest robust loss any classifier could achieve.
 
     .. math:: \min_h \; \sum_v p_v \sup_{z \in N(x_v)} \ell(h(z)_{y_v})
 
-    over all functions h whatever.  Two classes: for every loss at once, exactly.  More: proved bounds from below and
-    above, which meet within `gap`; each loss is solved when it is first asked for.
+    over all functions h.  Two classes: exactly, for every loss at once.  More classes: proved lower and upper bounds
+    that meet within `gap`; each loss is solved when it is first requested.
 
     Parameters
     ----------
     X : array_like, shape (n, ...)
-        Examples: integers or floats, as the adversary takes them.  Nothing is rescaled: the adversary's `unit` says
+        Examples: integers or floats, as the adversary accepts them.  Nothing is rescaled: the adversary's `unit` says
         what one unit of eps is in the data.
     y : array_like, shape (n,)
         Labels of two classes or more: integers, strings or booleans.
@@ -637,14 +637,14 @@ def floor(
         Who may move each example where, such as ``lossfloor.L2(4.6, unit=255)``.
     sample_weight : array_like, shape (n,), optional
         Positive weights.  Rationals of small denominator are scaled to integers exactly, others are rounded at 2**-40
-        of the largest (`Floor.weights_exact` tells).
+        of the largest (`Floor.weights_exact` reports which).
     gap : float, default 1e-4
-        More than two classes: the difference of the bounds that is good enough, mean over the examples; positive.
+        More than two classes: difference of the bounds (mean over the examples) at which to stop; positive.
     time_limit : float, optional
-        More than two classes: seconds for each loss, after which the bounds found so far are returned; positive.
+        More than two classes: seconds per loss, after which the bounds found so far are returned; positive.
     max_degree : int, optional
-        More than two classes: the lower bound looks at conflicts of up to so many examples, at least 2.  Fewer are
-        faster, and a weaker bound.
+        More than two classes: largest size of the conflicts used for the lower bound, at least 2.  Smaller is
+        faster but gives a weaker bound.
     progress : callable, optional
         Called with (stage, done, in all) as the work goes on.
 
@@ -703,7 +703,7 @@ def two_class_floor(
     sample_weight: Any = None,
     progress: Progress | None = None,
 ) -> Floor:
-    """Do what `floor` does where there have to be two classes; arguments and errors are the same."""
+    """Like `floor`, for exactly two classes; arguments and errors are the same."""
     if not isinstance(adversary, Adversary):
         raise TypeError(must("adversary", "an adversary, such as lossfloor.L2(0.5)", adversary))
     classes, codes = as_labels("y", y)
@@ -745,7 +745,7 @@ def solve_floor(
     upper: Floor | None = None,
     open_conflict: bool = False,
 ) -> Floor:
-    """Solve a conflict graph that is already there; what `floor` and `lossfloor.curve` share.
+    """Solve an existing conflict graph; shared by `floor` and `lossfloor.curve`.
 
     Parameters
     ----------

@@ -35,12 +35,12 @@ class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
     ----------
     adversary : Adversary, optional
         Who may move each example where, such as ``lossfloor.L2(2.5, unit=255)``; with a budget of its own for each
-        training example if need be.  None is one that moves nothing, ``lossfloor.L2(0)``.
+        training example if necessary.  None means no moves, ``lossfloor.L2(0)``.
     loss : Loss or str, default "cross-entropy"
-        For whose upper bound it is made.
+        The loss whose upper bound it achieves.
     choice : {"even", "largest"}, default "even"
-        Who gets the probability that the training examples leave free at a point: all classes alike, or the class that
-        has most there already (all alike where no class has any).  Both are equally good on the training data.
+        How to distribute the probability the training examples leave free at a point: equally, or to the class that
+        already has most there (equally where no class has any).  Both are equally good on the training data.
     gap : float, default 1e-4
     time_limit : float, optional
         As for `lossfloor.floor`.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lossfloor._validation import must
 
-#: Denominators up to this count as small: such a weight is taken for the rational number that it looks like.
+#: Denominators up to this count as small: such a weight is read as the rational number it appears to be.
 _SMALL_DENOMINATOR = 10**6
 #: Where weights have no small common denominator they are rounded at this share of the largest.
 _ROUNDING = 2.0**-40
@@ -67,7 +67,7 @@ def as_integers(sample_weight: Any, n: int) -> IntegerWeights:
         return IntegerWeights(np.ones(n, dtype=np.int64), True)
     weights = np.asarray(sample_weight)
     if weights.shape != (n,):
-        raise ValueError(must("sample_weight", f"of shape ({n},), one weight an example", f"shape {weights.shape}"))
+        raise ValueError(must("sample_weight", f"of shape ({n},), one weight per example", f"shape {weights.shape}"))
     if weights.dtype.kind not in "iuf":
         raise TypeError(must("sample_weight", "an array of numbers", weights.dtype))
     wrong = ~(np.isfinite(weights) & (weights > 0))
@@ -89,7 +89,7 @@ def as_integers(sample_weight: Any, n: int) -> IntegerWeights:
             + f" beside {float(distinct[-1])}; leave such examples out"
         )
     if int(rounded.sum(dtype=np.float64)) >= _LARGEST_SUM:
-        raise ValueError(must("sample_weight", "of at most 2**22 examples with weights that are no small rationals", n))
+        raise ValueError(must("sample_weight", "for at most 2**22 examples unless all are small rationals", n))
     common = int(np.gcd.reduce(rounded))
     return IntegerWeights(rounded // common, _in_proportion(distinct, steps))
 

@@ -192,7 +192,7 @@ def test_a_name_goes_before_a_file_of_that_name(tmp_path: Path, monkeypatch: pyt
 def test_a_file_without_an_ending_is_a_path_if_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "thing").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"thing is of no format that is read here: IDX \(.*\); npz \(.*image folder"):
+    with pytest.raises(ValueError, match=r"thing is not in a supported format: IDX \(.*\); npz \(.*image folder"):
         load("thing")
 
 
@@ -235,7 +235,7 @@ def test_a_data_set_is_frozen_and_checked() -> None:
     assert data.counts == {"a": 1, "b": 1}
     with pytest.raises(dataclasses.FrozenInstanceError):
         data.unit = 3  # type: ignore[misc]
-    with pytest.raises(ValueError, match=r"'y' must be of shape \(2,\), one label an example, got 'shape \(3,\)'"):
+    with pytest.raises(ValueError, match=r"'y' must be of shape \(2,\), one label per example, got 'shape \(3,\)'"):
         Dataset(np.zeros((2, 1)), np.arange(3), {})
     with pytest.raises(ValueError, match="'unit' must be positive, got -1"):
         Dataset(np.zeros((2, 1)), np.arange(2), {}, unit=-1)

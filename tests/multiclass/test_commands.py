@@ -28,7 +28,7 @@ def test_floor_of_all_classes_and_its_proof(tmp_path: Path) -> None:
     floor = lf.floor(data.X, data.y, lf.L2("0.9", unit=data.unit))
     low, high = floor.bounds("cross-entropy")
     assert f"{low:.9g} to {high:.9g} nats" in shown
-    assert "below the first number no classifier can be" in shown
+    assert "no classifier is below the first number" in shown
     told = json.loads(run("floor", *DIGITS, "--all-classes", "--l2", "0.9", "--json"))
     assert told["cross_entropy"] == low
     assert told["upper"]["zero_one"] == floor.upper.zero_one
@@ -56,7 +56,7 @@ def test_limits_and_losses() -> None:
     ("arguments", "message"),
     [
         (["--l2", "1"], "or take all with --all-classes"),
-        (["--all-classes", "--classes", "3", "8", "--l2", "1"], "give one of the two"),
+        (["--all-classes", "--classes", "3", "8", "--l2", "1"], "give either"),
         (["--classes", "3", "8", "--gap", "0.1", "--l2", "1"], "--gap goes with --all-classes"),
         (["--all-classes", "--l2", "1", "--max-degree", "1"], "'max_degree' must be at least 2, got 1"),
         (["--all-classes", "--l2", "1", "--gap", "none"], "'gap' must be a number, got 'none'"),

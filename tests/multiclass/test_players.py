@@ -38,6 +38,60 @@ def test_no_classifier_beats_the_attack(adversary: Adversary, loss: str) -> None
     assert adversary.contains(X, drawn).all()
 
 
+IMAGES = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("X", "adversary"),
+    [
+        ([[0.0], [5.0], [9.0]], lf.L2(1)),
+        ([[0.0], [5.0], [9.0]], lf.Box(0, 1)),
+        ([[0, 0], [5, 0], [9, 0]], lf.Hamming(0)),
+        (["a", "bbb", "ccccc"], lf.EditDistance(0)),
+        ([["a"], ["b", "b"], ["c", "c", "c"]], lf.EditDistance(0)),
+        ([["a"], ["b", "b"], ["c", "c", "c"]], lf.Substitution({"a": ["d"]})),
+        (IMAGES, lf.Linf(1)),
+        (IMAGES, lf.Geometric(shifts=1)),
+        (np.eye(3), lf.FiniteSets()),
+    ],
+)
+@pytest.mark.parametrize("loss", ["cross-entropy", "zero-one"])
+def test_where_nothing_conflicts_all_stay(X: Any, adversary: Adversary, loss: str) -> None:
+    floor = lf.floor(X, [0, 1, 2], adversary)
+    assert floor.n_edges == 0
+    attack = floor.attack(loss=loss)
+    drawn, moved = attack.sample(random_state=0), attack.expected()
+    data = adversary.as_data(X, 3)
+    assert adversary.contains(data, drawn, index=np.arange(3)).all()
+    assert moved.index.tolist() == [0, 1, 2]
+    assert moved.partner.tolist() == [-1, -1, -1]
+    assert moved.bayes_risk() == 0.0
+    if not isinstance(adversary, lf.FiniteSets):
+        assert [np.array_equal(one, np.array(other)) for one, other in zip(drawn, X, strict=True)] == [True] * 3
+
+
+def test_sequences_of_several_lengths() -> None:
+    """Token lists have no shape; those that meet go to one list, and the one apart stays."""
+    X = [["a", "b"], ["a", "b", "c"], ["a"], ["x"] * 9]
+    floor = lf.floor(X, [0, 1, 2, 2], lf.EditDistance(1))
+    attack = floor.attack()
+    moved = attack.expected()
+    assert all(
+        lf.EditDistance(1).contains([X[i]], [point])[0] for i, point in zip(moved.index, moved.points, strict=True)
+    )
+    assert floor.cross_entropy - 1e-6 <= moved.bayes_risk() <= floor.upper.cross_entropy + 1e-6
+    assert attack.sample(random_state=1)[3] == ("x",) * 9
+
+
+def test_an_example_that_may_not_stay_as_it_is_goes_to_a_point_of_its_own() -> None:
+    """Every image is turned by a quarter: where it is, no example may be."""
+    adversary = lf.Geometric(rotations=[90], shifts=0)
+    floor = lf.floor(IMAGES, [0, 1, 2], adversary)
+    moved = floor.attack().expected()
+    assert adversary.contains(IMAGES, moved.points).all()
+    assert not any(np.array_equal(one, other) for one, other in zip(moved.points, IMAGES, strict=True))
+
+
 def test_samples_come_as_often_as_the_strategy_says() -> None:
     X, y = plane(1, 12, 3)
     attack = lf.floor(X, y, lf.L2(0.9)).attack()
@@ -103,7 +157,7 @@ def test_best_answers_of_many_classes_by_brute_force() -> None:
         assert brier - 2e-3 <= data.bayes_risk("brier") <= brier + 1e-12
         assert data.bayes_risk("zero-one") == pytest.approx(1 - weights.max())
         assert data.bayes_risk() == pytest.approx(-(weights * np.log(weights)).sum())
-    with pytest.raises(ValueError, match="'loss' must be cross-entropy, 0-1 or Brier loss"):
+    with pytest.raises(ValueError, match="'loss' must be one whose Bayes risk is known for more than two classes"):
         data.bayes_risk("spherical")
 
 

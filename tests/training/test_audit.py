@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,29 @@ def test_a_linear_model_is_measured_by_its_closed_form(norm: type[lf.L2 | lf.Lin
     assert result.gradient_loss == pytest.approx(result.cross_entropy, rel=1e-3)
     assert result.zero_one == pytest.approx((worst >= 0).mean())
     assert not result.weak_attack
+
+
+def test_points_that_no_double_can_hold_are_skipped() -> None:
+    """The first two touch midway between 2^-60 and 1, which is no double; the others meet at (0.75, 1)."""
+    X = np.array([[1.0, 0.0], [2.0**-60, 0.0], [1.0, 1.0], [0.5, 1.0]])
+    y = [0, 1, 0, 1]
+    floor = lf.floor(X, y, lf.L2(Fraction(1, 2) - Fraction(1, 2**61)))
+    assert sorted(map(tuple, floor.certificate.flow_edges.tolist())) == [(0, 1), (2, 3)]
+    with pytest.raises(ArithmeticError):
+        floor.attack().expected()
+    trials = floor.attack().trials()
+    assert trials.skipped.tolist() == [[0, 1]]
+    assert sorted(trials.examples.tolist()) == [2, 3]
+    assert trials.points.tolist() == [[trials.points[0, 0], 1.0]] * 2
+    result = lf.audit(floor, model=_linear(np.array([4.0, 0.0]), -3.0), X=X, y=y, attack="fast")
+    assert result.n_skipped == 1
+    assert result.summary()["n_skipped"] == 1
+    assert result.rows()["Points left out"] == "1 that no double can hold"
+    assert result.loss[2] >= math.log(2) - 1e-6 or result.loss[3] >= math.log(2) - 1e-6
+    # Nothing but such points.
+    touching = lf.floor(X[:2], y[:2], lf.L2(Fraction(1, 2) - Fraction(1, 2**61)))
+    only = lf.audit(touching, model=_linear(np.array([4.0, 0.0]), -3.0), X=X[:2], y=y[:2], attack="fast")
+    assert only.n_skipped == 1
 
 
 def test_the_points_of_the_optimal_attack_keep_every_model_above_the_floor(

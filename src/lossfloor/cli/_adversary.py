@@ -29,7 +29,7 @@ Name = Annotated[
     typer.Option(
         "--adversary",
         metavar="NAME",
-        help="A family of adversaries by name, its parameters by --param: l1, l2, linf, lp, weighted-lp, ellipsoid, "
+        help="Name of an adversary family; set its parameters with --param: l1, l2, linf, lp, weighted-lp, ellipsoid, "
         "box, hamming, sparse-linf, edit-distance, substitution, finite-sets, geometric, union, intersection, clipped, "
         "precomputed.",
         rich_help_panel=_PANEL,
@@ -41,7 +41,7 @@ Parameters = Annotated[
     typer.Option(
         "--param",
         metavar="KEY=VALUE",
-        help='A parameter of the family: a number, a word, or JSON such as [0, 1, "inf"]; can be given again.',
+        help='A parameter of the family: a number, a word, or JSON such as [0, 1, "inf"]; can be repeated.',
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -51,7 +51,7 @@ JsonFile = Annotated[
     typer.Option(
         "--adversary-json",
         metavar="FILE",
-        help="A file that describes the adversary: a result of --json, or its part under the key adversary.",
+        help="A JSON file that describes the adversary: a result of --json, or the value of its key adversary.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -61,7 +61,7 @@ Matrix = Annotated[
     typer.Option(
         "--matrix",
         metavar="FILE",
-        help="The matrix of a precomputed adversary: .npy, or .npz with one array or a SciPy matrix (CSR or CSC).",
+        help="Matrix of a precomputed adversary: .npy, or .npz with one array or a SciPy matrix (CSR or CSC).",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -100,7 +100,7 @@ class Description:
 
         config = _with_unit(self.config, unit)
         if config.get("name") == CustomAdversary.name:
-            raise UsageError("--adversary custom is made of Python functions: use lossfloor.floor in Python")
+            raise UsageError("--adversary custom consists of Python functions: use lossfloor.floor in Python")
         if config.get("name") == Precomputed.name:
             return self._precomputed(config)
         if self.path is not None:
@@ -120,7 +120,7 @@ class Description:
         kind = one_of("matrix", config.get("matrix", "conflicts" if eps is None else "distances"), _KINDS)
         adversary = Precomputed(**{kind: self._matrix}, eps=eps)
         if "sha256" in config and adversary.config()["sha256"] != config["sha256"]:
-            raise UsageError(f"--matrix {self.path} is not the matrix of the description: its sha256 is another")
+            raise UsageError(f"--matrix {self.path} is not the described matrix: its sha256 differs")
         return adversary
 
     @functools.cached_property
@@ -155,7 +155,7 @@ def described(
     json_file: Path | None,
     matrix: Path | None,
 ) -> Description:
-    """Gather what the options say, of which exactly one has to say who the adversary is.
+    """Collect the options; exactly one of them must specify the adversary.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise UsageError(f"--adversary-json {path} is no text in UTF-8") from None
+        raise UsageError(f"--adversary-json {path} is not UTF-8 text") from None
     config = _parse(text, f"--adversary-json {path}")
     if isinstance(config, dict) and "name" not in config:
         config = config.get("adversary")  # of a whole result
@@ -247,7 +247,7 @@ def _parameters(config: dict[str, Any]) -> Mapping[str, inspect.Parameter]:
 
 
 def _with_unit(config: dict[str, Any], unit: Any) -> dict[str, Any]:
-    """Put the unit where it is missing; one that is stated must be the same."""
+    """Fill in the unit where it is missing; a stated unit must be the same."""
     from lossfloor._validation import as_fraction
 
     filled: dict[str, Any] = json.loads(json.dumps(config))
@@ -256,7 +256,7 @@ def _with_unit(config: dict[str, Any], unit: Any) -> dict[str, Any]:
             continue
         stated = part.setdefault("unit", str(1 if unit is None else unit))
         if unit is not None and as_fraction("unit", stated) != as_fraction("unit", unit):
-            raise UsageError(f"the adversary has the unit {stated}, but the data {unit}: say --unit {stated}")
+            raise UsageError(f"the adversary has the unit {stated}, but the data have {unit}: use --unit {stated}")
     return filled
 
 
@@ -267,7 +267,7 @@ def _open_budgets(config: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
         known = ["eps"] if part["name"] == "precomputed" else [key for key in _BUDGETS if key in _parameters(part)]
         left = [key for key in known if key not in part]
         if len(left) > 1:
-            raise UsageError(f"{part['name']} has two budgets: give {left[0]} or {left[1]} by --param")
+            raise UsageError(f"{part['name']} has two budgets: set {left[0]} or {left[1]} with --param")
         places += [(part, key) for key in left]
     return places
 

@@ -1,4 +1,4 @@
-"""Which errors are the user's to read, and the exit status that each ends in."""
+"""Which errors are shown to the user, and the exit status of each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ INTERRUPTED = 130
 
 
 class UsageError(ValueError):
-    """Arguments of the command line that do not fit together."""
+    """Command-line arguments that are invalid together."""
 
 
 def exit_status(error: BaseException) -> int | None:
-    """Return the exit status for an error, or None if the user is not the one to read it."""
+    """Return the exit status for an error, or None if it is not meant for the user."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):

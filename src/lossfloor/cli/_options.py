@@ -24,8 +24,8 @@ DataArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A data set by name, or a file or folder: IDX, .npz, .csv, .parquet, CIFAR, a folder of images "
-        "a class. `lossfloor info` lists the names.",
+        help="Name of a data set, or a file or folder: IDX, .npz, .csv, .parquet, CIFAR, one image folder "
+        "per class. `lossfloor info` lists the names.",
         show_default=False,
     ),
 ]
@@ -34,7 +34,7 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         metavar="A B",
-        help="The two classes, by label or by name. Needed if there are more.",
+        help="The two classes, by label or name. Required if the data have more than two.",
         rich_help_panel=_DATA,
         show_default=False,
     ),
@@ -44,21 +44,23 @@ NPerClass = Annotated[
     typer.Option(
         "--n-per-class",
         metavar="N",
-        help="Take the first N examples of each class, in the order of the file; all by default.",
+        help="Use the first N examples of each class, in file order; all by default.",
         rich_help_panel=_DATA,
         show_default=False,
     ),
 ]
 Split = Annotated[
     str,
-    typer.Option("--split", metavar="SPLIT", help="Part of a divided set: train, test or all.", rich_help_panel=_DATA),
+    typer.Option(
+        "--split", metavar="SPLIT", help="Part of the data set to use: train, test or all.", rich_help_panel=_DATA
+    ),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="Where a set known by name lies, if not at a usual place (LOSSFLOOR_DATA, ./data, ...).",
+        help="Folder of a named data set, if not in a standard place (LOSSFLOOR_DATA, ./data, ...).",
         rich_help_panel=_DATA,
         show_default=False,
     ),
@@ -68,7 +70,7 @@ Label = Annotated[
     typer.Option(
         "--label",
         metavar="COLUMN",
-        help="For tables: name or position of the column of labels. For CIFAR-100: fine or coarse.",
+        help="For tables: name or position of the label column. For CIFAR-100: fine or coarse.",
         rich_help_panel=_DATA,
         show_default=False,
     ),
@@ -78,19 +80,19 @@ Unit = Annotated[
     typer.Option(
         "--unit",
         metavar="U",
-        help="How many units of the data make one unit of eps. By default 255 for images of bytes, 16 for "
-        "digits, else 1. Nothing is rescaled.",
+        help="How many data units make one unit of eps. By default 255 for byte images, 16 for "
+        "digits, otherwise 1. The data are never rescaled.",
         rich_help_panel=_ADVERSARY,
         show_default=False,
     ),
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print JSON, and nothing else, on standard output.", rich_help_panel=_OUTPUT),
+    typer.Option("--json", help="Print only JSON on standard output.", rich_help_panel=_OUTPUT),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="No progress and no remarks on standard error.", rich_help_panel=_OUTPUT),
+    typer.Option("--quiet", "-q", help="Print no progress and no remarks on standard error.", rich_help_panel=_OUTPUT),
 ]
 
 
@@ -122,7 +124,7 @@ class DataOptions:
         return lf.load(arguments.pop("name_or_path"), **arguments)
 
     def load_two_classes(self, other: str = "") -> Dataset:
-        """Load the examples; complain unless they are of two classes, and name what `other` choice there is."""
+        """Load the examples; raise an error unless there are two classes, naming the `other` choice."""
         data = self.load()
         labels = list(data.counts)
         if len(labels) != 2:
@@ -169,13 +171,13 @@ def pairs_of(flag: str, values: Sequence[str]) -> dict[str, str]:
         if not (name and sign and number):
             raise UsageError(f"{flag} must be of the form NAME=VALUE, got {value!r}")
         if name in pairs:
-            raise UsageError(f"{flag} names {name!r} twice")
+            raise UsageError(f"{flag} gives {name!r} twice")
         pairs[name] = number
     return pairs
 
 
 def check_outputs(**paths: Path | None) -> None:
-    """Complain, before any work, of files that cannot be written."""
+    """Check, before any work starts, that output files can be written."""
     seen: dict[Path, str] = {}
     for name, path in paths.items():
         if path is None:

@@ -1,4 +1,4 @@
-"""The application: its commands, and what it does with their errors."""
+"""The application: its commands and how it handles their errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lossfloor.cli._errors import exit_status, message
 
 
 class _Commands(TyperGroup):
-    """The commands; an error of the user is told in a line and ends in a documented exit status."""
+    """The commands; a user error is reported in one line and ends in a documented exit status."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -43,8 +43,8 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback(
-    epilog="Exit status: [bold]0[/bold] fine, [bold]1[/bold] it could not be computed or a proof was "
-    "rejected, [bold]2[/bold] the arguments or the data do not fit, [bold]130[/bold] Ctrl-C."
+    epilog="Exit status: [bold]0[/bold] success, [bold]1[/bold] not computed, or a proof was "
+    "rejected, [bold]2[/bold] invalid arguments or data, [bold]130[/bold] Ctrl-C."
 )
 def options(
     version: Annotated[
@@ -52,9 +52,9 @@ def options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Compute the smallest robust loss that any classifier can have on your data, with a proof.
+    """Compute the smallest robust loss any classifier could achieve on your data, with a proof.
 
-    Begin with: [bold]lossfloor floor digits --classes 3 8 --l2 1[/bold]
+    Start with: [bold]lossfloor floor digits --classes 3 8 --l2 1[/bold]
     """
 
 

@@ -1,4 +1,4 @@
-"""``lossfloor audit``: a model beside the floor."""
+"""``lossfloor audit``: a model's robust loss against the floor."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def command(
     data_dir: opt.DataDir = None,
     label: opt.Label = None,
     l2: Annotated[str | None, opt.adversary_option("--l2", "EPS", "Euclidean distance of at most EPS.")] = None,
-    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Each feature by at most EPS.")] = None,
+    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Change of each feature of at most EPS.")] = None,
     unit: opt.Unit = None,
     model: Annotated[
         Path | None,
@@ -57,13 +57,19 @@ def command(
         typer.Option(
             "--architecture",
             metavar="NAME",
-            help="Whose weights they are: mlp, cnn, resnet18 or wideresnet.",
+            help="Architecture of the weights: mlp, cnn, resnet18 or wideresnet.",
             rich_help_panel=_MODEL,
             show_default=False,
         ),
     ] = None,
     attack: Annotated[
-        str, typer.Option("--attack", metavar="NAME", help="fast, strong or strongest.", rich_help_panel=_MODEL)
+        str,
+        typer.Option(
+            "--attack",
+            metavar="NAME",
+            help="Strength of the attack: fast, strong or strongest.",
+            rich_help_panel=_MODEL,
+        ),
     ] = "strong",
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="cpu, cuda or mps.", rich_help_panel=_MODEL)
@@ -73,7 +79,7 @@ def command(
         typer.Option(
             "--losses",
             metavar="FILE",
-            help="Worst cross-entropy of each example instead of a model (.npy).",
+            help="Instead of a model: worst cross-entropy per example (.npy).",
             rich_help_panel=_MODEL,
             show_default=False,
         ),
@@ -83,16 +89,18 @@ def command(
         typer.Option(
             "--probabilities",
             metavar="FILE",
-            help="Worst probability of each true class instead of a model (.npy).",
+            help="Instead of a model: worst probability of the true class per example (.npy).",
             rich_help_panel=_MODEL,
             show_default=False,
         ),
     ] = None,
-    csv: Annotated[Path | None, opt.output_option("--csv", "FILE", "A table with a row for each example.")] = None,
+    csv: Annotated[
+        Path | None, opt.output_option("--csv", "FILE", "Write a CSV table with one row per example.")
+    ] = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Tell how much of a model's robust loss is unavoidable, and how much is its own."""
+    """Report how much of a model's robust loss is unavoidable and how much is its own."""
     if (l2 is None) == (linf is None):
         raise UsageError("give exactly one of --l2 and --linf")
     sources = {"--model": model, "--losses": losses, "--probabilities": probabilities}
@@ -131,7 +139,7 @@ def command(
         out.print_json({**result.summary(), "data": out.data_json(examples), "adversary": floor.summary()["adversary"]})
     else:
         out.print_fields(
-            "A model beside the floor (mean over the examples)",
+            "A model against the floor (mean over the examples)",
             result.rows(),
             {"data": out.show_data(examples), "adversary": repr(make(eps, unit=examples.unit))},
         )
@@ -159,7 +167,7 @@ def _model(path: Path, architecture: str | None, data: Dataset, device: str) -> 
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ValueError(
                 f"the model in {path} fails on {size} inputs of shape {shape}: {reason}"
-                " (it has to take batches of any size)"
+                " (it must accept batches of any size)"
             ) from None
     return network
 

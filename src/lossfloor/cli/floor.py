@@ -49,7 +49,9 @@ def command(
     all_classes: Annotated[
         bool,
         typer.Option(
-            "--all-classes", help="All classes of the data together: bounds that meet.", rich_help_panel="Data"
+            "--all-classes",
+            help="Use all classes of the data: lower and upper bounds that meet.",
+            rich_help_panel="Data",
         ),
     ] = False,
     n_per_class: opt.NPerClass = None,
@@ -61,7 +63,7 @@ def command(
     linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Each feature by at most EPS.")] = None,
     lp: Annotated[
         tuple[str, str] | None,
-        opt.adversary_option("--lp", "P EPS", "At most EPS in the norm of order P >= 1."),
+        opt.adversary_option("--lp", "P EPS", "Norm of order P >= 1, at most EPS."),
     ] = None,
     adversary: adv.Name = None,
     param: adv.Parameters = None,
@@ -70,42 +72,42 @@ def command(
     unit: opt.Unit = None,
     loss: Annotated[
         list[str] | None,
-        opt.output_option("--loss", "NAME", "A loss to show besides, such as spherical; can be given again."),
+        opt.output_option("--loss", "NAME", "Another loss to show, such as spherical; can be repeated."),
     ] = None,
     cost: Annotated[
         list[str] | None,
         opt.output_option(
             "--cost",
             "CLASS=VALUE",
-            "Multiply the loss of a class by VALUE (1 for a class not named), in the losses of --loss or "
-            "else in cross-entropy, 0-1 and Brier; can be given again.",
+            "Multiply the loss of a class by VALUE (1 for classes not given), in the losses of --loss or, "
+            "without --loss, in cross-entropy, 0-1 and Brier; can be repeated.",
         ),
     ] = None,
     soft_labels: Annotated[
         Path | None,
-        opt.output_option("--soft-labels", "FILE", "Write the class probabilities that reach the floor (.npz)."),
+        opt.output_option("--soft-labels", "FILE", "Write the class probabilities that achieve the floor (.npz)."),
     ] = None,
     min_correct: Annotated[
         float | None,
-        opt.output_option("--min-correct", "M", "Raise the own class in the soft labels to at least M."),
+        opt.output_option("--min-correct", "M", "Raise each example's own class in the soft labels to at least M."),
     ] = None,
     save: Annotated[
         Path | None,
-        opt.output_option("--save", "FILE", "Write the result with its proof (.npz), for verify."),
+        opt.output_option("--save", "FILE", "Write the result with its proof (.npz), to check with verify."),
     ] = None,
     gap: Annotated[str | None, more_classes("--gap", "G", "Stop when the bounds differ by at most G (1e-4).")] = None,
-    time_limit: Annotated[str | None, more_classes("--time-limit", "S", "Stop after S seconds for each loss.")] = None,
+    time_limit: Annotated[str | None, more_classes("--time-limit", "S", "Stop after S seconds per loss.")] = None,
     max_degree: Annotated[
-        int | None, more_classes("--max-degree", "D", "Look at conflicts of up to D examples for the lower bound.")
+        int | None, more_classes("--max-degree", "D", "Use conflicts of up to D examples for the lower bound.")
     ] = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Compute the smallest robust loss of any classifier, exactly and with a proof.
 
-    With --all-classes, for more than two classes: a proved lower bound and what some classifier reaches.
+    With --all-classes, for more than two classes: a proved lower bound and an upper bound some classifier achieves.
 
-    An eps is a number or a quotient, read as it is written: 4.6 is 46/10, and 8/255 is possible.
+    An eps is a number or a quotient, taken exactly as written: 4.6 is 46/10, and 8/255 is allowed.
     """
     norms = {
         "l2": None if l2 is None else {"name": "l2", "eps": l2},
@@ -125,7 +127,7 @@ def command(
     limits = {name: value for name, value in limits.items() if value is not None}
     options = opt.DataOptions(data, classes, n_per_class, split, data_dir, label, unit)
     if all_classes and classes is not None:
-        raise UsageError("--all-classes takes all classes, --classes two of them: give one of the two")
+        raise UsageError("give either --all-classes or --classes, not both")
     if limits and not all_classes:
         raise UsageError(f"--{next(iter(limits)).replace('_', '-')} goes with --all-classes")
     examples = options.load() if all_classes else options.load_two_classes(", or take all with --all-classes")
@@ -229,7 +231,7 @@ def _print(
     perhaps = result.upper.n_edges - result.n_edges
     seconds = ", ".join(f"{stage} {value:.2f} s" for stage, value in result.seconds.items())
     out.print_fields(
-        "Smallest robust loss that any classifier can have (mean over the examples)",
+        "Smallest robust loss any classifier could achieve (mean over the examples)",
         losses,
         {
             "proof": f"{result.status}, {result.n_blocks} block{'s' * (result.n_blocks != 1)}",
@@ -237,7 +239,7 @@ def _print(
             "adversary": repr(adversary),
             **({"unit": out.show_unit(data.unit)} if has_unit else {}),
             "conflicts": f"{result.n_edges} ({share:.3g}% of the pairs)"
-            + (f", perhaps {perhaps} more" * bool(perhaps)),
+            + (f", {perhaps} more undecided" * bool(perhaps)),
             "no conflict": f"{result.n_isolated} examples",
             "time": seconds,
         },
@@ -261,16 +263,16 @@ def _print_multiclass(
         losses[f"{name.replace('_', '-')}{with_costs}"] = out.bounds(ends)
     summary = result.summary()
     sizes = summary["n_conflicts"]["cross_entropy"]
-    proof = "exact: nothing conflicts"
+    proof = "exact: no conflicts"
     if result.status == "bounds":
-        proof = "below the first number no classifier can be; some classifier reaches the second"
+        proof = "no classifier is below the first number; some classifier achieves the second"
     if result.max_degree is not None:
-        proof += f"; the first knows conflicts of up to {result.max_degree} examples"
+        proof += f"; the first uses conflicts of up to {result.max_degree} examples"
     if summary["why"]:
         proof += f"; the bounds did not meet: {'; '.join(dict.fromkeys(summary['why'].values()))}"
     seconds = ", ".join(f"{stage.replace('_', '-')} {value:.2f} s" for stage, value in summary["seconds"].items())
     out.print_fields(
-        "Smallest robust loss that any classifier can have (mean over the examples)",
+        "Smallest robust loss any classifier could achieve (mean over the examples)",
         losses,
         {
             "proof": proof,
@@ -286,11 +288,11 @@ def _print_multiclass(
 
 
 def _remarks(result: Floor, data: Dataset) -> list[str]:
-    """Say what a user may have overlooked."""
+    """Warn about what a user may have overlooked."""
     n_pairs = result.summary()["n_per_class"]
     if result.n_edges == n_pairs[0] * n_pairs[1]:
         return [
-            "every example conflicts with all of the other class, so guessing is the best; "
-            f"is eps meant in units of {data.unit} in the data? (--unit)"
+            "every example conflicts with all of the other class, so no classifier beats guessing; "
+            f"is one unit of eps really {data.unit} in the data? (--unit)"
         ]
     return []

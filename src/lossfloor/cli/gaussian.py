@@ -46,7 +46,7 @@ def command(
         _population_option(
             "--covariance",
             "NUMBERS",
-            "Of both classes: a number, a diagonal such as 1,2, a matrix such as 1,0.3;0.3,2, or a file.",
+            "Common covariance: a number, a diagonal such as 1,2, a matrix such as 1,0.3;0.3,2, or a file.",
         ),
     ],
     second_mean: Annotated[
@@ -63,7 +63,7 @@ def command(
     ] = None,
     box: Annotated[
         str | None,
-        opt.adversary_option("--box", "NUMBERS", "Feature by feature, each by at most its own budget."),
+        opt.adversary_option("--box", "NUMBERS", "Largest change per feature, one budget each."),
     ] = None,
     ellipsoid: Annotated[
         tuple[str, str] | None,
@@ -79,7 +79,7 @@ def command(
         opt.output_option("--loss", "NAME", "A loss to show besides, such as spherical; can be given again."),
     ] = None,
     sample: Annotated[
-        int | None, opt.output_option("--sample", "N", "Draw N examples, with their worst moves; goes with --save.")
+        int | None, opt.output_option("--sample", "N", "Draw N examples with their worst moves; requires --save.")
     ] = None,
     seed: Annotated[int, opt.output_option("--seed", "SEED", "Seed of the sample; 0 by default.")] = 0,
     save: Annotated[
@@ -87,9 +87,9 @@ def command(
     ] = None,
     json: opt.Json = False,
 ) -> None:
-    """Compute the smallest robust loss of any classifier on two normal distributions of one covariance.
+    """Compute the smallest robust loss of any classifier on two normal distributions with a common covariance.
 
-    No data is needed: this is the floor of the population itself, which the floors of samples tend to from below.
+    No data are needed: this is the floor of the population itself, which the floors of samples approach from below.
     """
     from lossfloor.gaussian import gaussian_floor
 
@@ -201,7 +201,7 @@ def _print(result: GaussianFloor, more: dict[str, float]) -> None:
     lower = result.separation_lower
     features = f"{len(result.mean)} feature{'s' * (len(result.mean) != 1)}"
     out.print_fields(
-        "Smallest robust loss that any classifier can have (expected, over the population)",
+        "Smallest robust loss any classifier could achieve (expected, over the population)",
         losses,
         {
             "separation": f"{out.number(result.separation)} (proved to be at least {out.number(lower)})",

@@ -1,4 +1,4 @@
-"""``lossfloor info``: what is installed, what data there is, and how it would be worked on."""
+"""``lossfloor info``: what is installed, which data are available, and how they would be processed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ lossfloor info fashion-mnist --classes 3 7"""
 def command(
     data: Annotated[
         str | None,
-        typer.Argument(metavar="[DATA]", help="A data set, as for floor: tell of it.", show_default=False),
+        typer.Argument(metavar="[DATA]", help="A data set to describe, as for the command floor.", show_default=False),
     ] = None,
     classes: opt.Classes = None,
     n_per_class: opt.NPerClass = None,
@@ -35,7 +35,7 @@ def command(
     unit: opt.Unit = None,
     json: opt.Json = False,
 ) -> None:
-    """Tell what is installed and which data sets are on this machine, or describe one of them."""
+    """Show what is installed and which data sets are available, or describe one of them."""
     if data is None:
         _tell_installation(data_dir, json)
     else:
@@ -69,7 +69,7 @@ def _tell_installation(data_dir: Path | None, json: bool) -> None:
         },
     )
     rows = [[name, "yes" if known.found else "no", known.description] for name, known in sets.items()]
-    out.print_table(["data set", "here", "what it is"], rows)
+    out.print_table(["data set", "available", "description"], rows)
 
 
 def _kernels() -> dict[str, str]:

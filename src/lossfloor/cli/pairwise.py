@@ -40,14 +40,14 @@ def command(
     param: adv.Parameters = None,
     adversary_json: adv.JsonFile = None,
     unit: opt.Unit = None,
-    loss: Annotated[str, opt.output_option("--loss", "NAME", "Which loss to show; cross-entropy by default.")] = "log",
-    csv: Annotated[Path | None, opt.output_option("--csv", "FILE", "Write a table with a row for each pair.")] = None,
+    loss: Annotated[str, opt.output_option("--loss", "NAME", "Loss to show; cross-entropy by default.")] = "log",
+    csv: Annotated[Path | None, opt.output_option("--csv", "FILE", "Write a CSV table with one row per pair.")] = None,
     plot: Annotated[Path | None, opt.output_option("--plot", "FILE", "Draw a heat map (.png, .svg or .pdf).")] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Draw light on dark.", rich_help_panel="Output")] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Compute the floor of every two classes, exactly, and the bounds for all classes that follow."""
+    """Compute the exact floor of every two classes, and the resulting bound for all classes."""
     norms = {
         "l2": None if l2 is None else {"name": "l2", "eps": l2},
         "l1": None if l1 is None else {"name": "l1", "eps": l1},
@@ -108,5 +108,5 @@ def _print(result: PairwiseFloors, data: Dataset, loss: Any, adversary: str) -> 
     ]
     out.print_table(["", *labels], rows)
     pairs = ", ".join(f"{first} and {second}" for (first, second), _ in result.best_pairs(loss)) or "none"
-    typer.echo(f"All classes together: at least {out.at_least(result.lower_bound(loss))}, by the pairs {pairs}.")
+    typer.echo(f"All classes together: at least {out.at_least(result.lower_bound(loss))}, from the pairs {pairs}.")
     typer.echo("`lossfloor floor --all-classes` gives better bounds.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="paper",
-    help="Compute figures of the paper again (Bhagoji, Cullina, Sehwag, Mittal, ICML 2021).",
+    help="Recompute figures of the paper (Bhagoji, Cullina, Sehwag, Mittal, ICML 2021).",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -38,30 +38,31 @@ lossfloor paper fig3 --dimension 2 --size 100 --size 1000 --size 20000 --repeats
 def fig3(
     dimension: Annotated[
         list[int] | None,
-        typer.Option(
-            "--dimension", metavar="D", help="Number of features; can be given again. 2, 10 and 100 by default."
-        ),
+        typer.Option("--dimension", metavar="D", help="Number of features; can be repeated. 2, 10 and 100 by default."),
     ] = None,
     size: Annotated[
         list[int] | None,
-        typer.Option(
-            "--size", metavar="N", help="Examples in a sample; can be given again. 100, 1000 and 10000 by default."
-        ),
+        typer.Option("--size", metavar="N", help="Sample size; can be repeated. 100, 1000 and 10000 by default."),
     ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", metavar="R", help="Samples of each size.")] = 5,
+    repeats: Annotated[int, typer.Option("--repeats", metavar="R", help="Number of samples per size.")] = 5,
     points: Annotated[int, typer.Option("--points", metavar="K", help="Number of eps in each panel.")] = 41,
-    constant: Annotated[str, typer.Option("--constant", metavar="C", help="What sets the means apart.")] = "2",
-    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="What everything is drawn from.")] = 0,
+    constant: Annotated[
+        str, typer.Option("--constant", metavar="C", help="The constant C that scales the means.")
+    ] = "2",
+    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="Random seed.")] = 0,
     plot: Annotated[
-        Path, typer.Option("--plot", metavar="FILE", help="The picture (.png, .svg or .pdf).", rich_help_panel="Output")
+        Path,
+        typer.Option(
+            "--plot", metavar="FILE", help="File for the figure (.png, .svg or .pdf).", rich_help_panel="Output"
+        ),
     ] = Path("fig3.png"),
-    csv: Annotated[Path, typer.Option("--csv", metavar="FILE", help="The numbers.", rich_help_panel="Output")] = Path(
-        "fig3.csv"
-    ),
+    csv: Annotated[
+        Path, typer.Option("--csv", metavar="FILE", help="File for the numbers (CSV).", rich_help_panel="Output")
+    ] = Path("fig3.csv"),
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Compare the floor of a Gaussian population with the floors of samples of growing size.
+    """Compare the floor of a Gaussian population with the floors of samples of increasing size.
 
     The paper's construction: S diagonal with entries uniform in (0, 1), means +mu and -mu with mu_i = C S_ii / sqrt(d),
     equal priors, an l2 adversary.
@@ -109,23 +110,23 @@ def fig3(
 
 Results = Annotated[
     Path,
-    typer.Option("--results", metavar="DIR", help="Folder with a file for each finished run; made if need be."),
+    typer.Option("--results", metavar="DIR", help="Folder with one file per finished run; created if necessary."),
 ]
 Models = Annotated[
     list[str] | None,
-    typer.Option("--model", metavar="NAME", help="cnn, mlp, resnet18 or wideresnet; can be given again."),
+    typer.Option("--model", metavar="NAME", help="cnn, mlp, resnet18 or wideresnet; can be repeated."),
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--method", metavar="NAME", help="A way to train, such as hard; can be given again. All by default."),
+    typer.Option("--method", metavar="NAME", help="Training method, such as hard; can be repeated. All by default."),
 ]
-Budgets = Annotated[list[str] | None, typer.Option("--eps", metavar="EPS", help="l2; can be given again.")]
-Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Runs of each kind.")]
+Budgets = Annotated[list[str] | None, typer.Option("--eps", metavar="EPS", help="Budget in l2; can be repeated.")]
+Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Number of seeds per setting.")]
 Limit = Annotated[
     float | None,
-    typer.Option("--limit-minutes", metavar="M", help="Begin no run after M minutes; 0 only shows what is there."),
+    typer.Option("--limit-minutes", metavar="M", help="Start no run after M minutes; 0 only shows existing results."),
 ]
-NPerClass = Annotated[int, typer.Option("--n-per-class", metavar="N", help="Training examples of each class.")]
+NPerClass = Annotated[int, typer.Option("--n-per-class", metavar="N", help="Training examples per class.")]
 Epochs = Annotated[int, typer.Option("--epochs", metavar="N", help="Passes over the training data.")]
 Attack = Annotated[str, typer.Option("--attack", metavar="NAME", help="fast, strong or strongest.")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to train: cpu, cuda or mps.")]

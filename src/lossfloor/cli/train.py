@@ -1,4 +1,4 @@
-"""``lossfloor train``: robust training as a file says."""
+"""``lossfloor train``: robust training described by a TOML file."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ lossfloor train run.toml
 
 lossfloor train run.toml --audit strong --json
 
-The file has the tables data, attack, model, training and output; docs/training.md shows one."""
+The file has the tables data, attack, model, training and output; see docs/training.md for an example."""
 
 
 def command(
     config: Annotated[
         Path,
-        typer.Argument(metavar="CONFIG", help="What to train, on what, how: a TOML file.", show_default=False),
+        typer.Argument(metavar="CONFIG", help="TOML file that describes the training run.", show_default=False),
     ],
     audit: Annotated[
         str | None,
-        opt.output_option("--audit", "NAME", "Attack the trained model and set it beside the floor: fast, strong."),
+        opt.output_option("--audit", "NAME", "Attack the trained model and compare it with the floor: fast, strong."),
     ] = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Train a network robustly, on hard or on soft labels. Needs the extra torch.
 
-    Started again, it goes on from its checkpoint, which is written after each epoch; a run that was interrupted ends
+    A checkpoint is written after each epoch; run the command again to resume from it. An interrupted run ends
     like one that was not.
     """
     from lossfloor import audits

@@ -32,11 +32,11 @@ lossfloor verify result.npz --data digits --classes 3 8 --matrix distances.npz""
 def command(
     result: Annotated[
         Path,
-        typer.Argument(metavar="RESULT", help="A file that `lossfloor floor --save` wrote.", show_default=False),
+        typer.Argument(metavar="RESULT", help="A file written by `lossfloor floor --save`.", show_default=False),
     ],
     data: Annotated[
         str,
-        typer.Option("--data", metavar="DATA", help="The data set, as for floor.", rich_help_panel="Data"),
+        typer.Option("--data", metavar="DATA", help="The data set, as for the command floor.", rich_help_panel="Data"),
     ],
     classes: opt.Classes = None,
     n_per_class: opt.NPerClass = None,
@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Check the proof of a saved result against the data, independently of how it was found.
 
-    The adversary and the unit are those of the file. Everything is decided again in exact arithmetic, without
+    The adversary and the unit come from the file. Everything is checked in exact arithmetic, without
     the solver and its kernels. Exit status 1 if the result is not proved.
     """
     if not result.is_file():
@@ -106,16 +106,16 @@ def _verify_multiclass(path: Path, data: Dataset, matrix: Any, json: bool, quiet
         )
         return
     out.print_fields(
-        f"{path} is proved: no classifier can have a smaller loss than",
+        f"{path} is proved: no classifier has a loss below",
         {name.replace("_", "-"): out.at_least(found.lower) for name, found in proved.items()},
         {"data": out.show_data(data), "adversary": _show(loaded.adversary)},
     )
     rows = [[name.replace("_", "-"), str(found.n_conflicts), str(found.n_larger)] for name, found in proved.items()]
-    out.print_table(["decided again for", "conflicts", "of three and more"], rows)
+    out.print_table(["checked for", "conflicts", "of three or more"], rows)
 
 
 class _Proved(NamedTuple):
-    """A result that has been checked: what of, and what the check has established."""
+    """A checked result: what it is about, and what the check established."""
 
     adversary: dict[str, Any]
     lower: Verification
@@ -153,7 +153,7 @@ def _from_matrix(config: dict[str, Any], matrix: Any) -> Adversary | None:
             raise UsageError(f"--matrix goes with a result against a precomputed adversary, got one against {name!r}")
         return None
     if matrix is None:
-        raise UsageError("this result is against a precomputed adversary: give its matrix by --matrix FILE")
+        raise UsageError("this result is for a precomputed adversary: give its matrix with --matrix FILE")
     if config.get("matrix") == "conflicts":
         return Precomputed(conflicts=matrix)
     return Precomputed(distances=matrix, eps=config.get("eps"))
@@ -195,12 +195,12 @@ def _print(path: Path, proved: _Proved, data: Dataset) -> None:
         {"data": out.show_data(data), "adversary": _show(proved.adversary)},
     )
     rows = [
-        ["labels", lower.n_examples, "those of the data"],
-        ["blocks", lower.n_blocks, "weights add up, posteriors ascend"],
-        ["conflicts that carry flow", lower.n_flow_conflicts, "do conflict, flow is what is due"],
+        ["labels", lower.n_examples, "match the data"],
+        ["blocks", lower.n_blocks, "weights add up, posteriors increase"],
+        ["conflicts that carry flow", lower.n_flow_conflicts, "do conflict, flow is as required"],
         ["pairs that must not conflict", lower.n_pairs_excluded, "do not"],
     ]
-    out.print_table(["decided again", "how many", "found"], [[str(cell) for cell in row] for row in rows])
+    out.print_table(["checked", "count", "result"], [[str(cell) for cell in row] for row in rows])
 
 
 def _show(config: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from lossfloor.adversaries import Adversary, BitRows, ConflictRows, ListRows
 from lossfloor.conflicts.graph import ConflictGraph, prefers_lists
 from lossfloor.distances import Rows
 
-#: Called as work goes on: name of the stage, how much is done, how much there is.
+#: Called during the work: name of the stage, amount done, total amount.
 Progress = Callable[[str, int, int], None]
 
 _Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]

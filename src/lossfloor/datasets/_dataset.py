@@ -1,4 +1,4 @@
-"""The data set that every reader ends in."""
+"""The data set that every reader returns."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Dataset:
     y : ndarray, shape (n,)
         Label of each example: integers or strings.
     class_names : mapping of label to str
-        A name for people for each label.
+        A readable name for each label.
     unit : int, Fraction, float or str, default 1
-        How many data units make one unit of eps.  255 for images of bytes, so that eps is in pixels of
+        How many data units make one unit of eps.  255 for byte images, so that eps refers to pixels in
         [0, 1].  A float is read as the decimal that prints it.
     name : str
         What the data set is called.
@@ -58,7 +58,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if self.y.shape != self.X.shape[:1]:
-            raise ValueError(must("y", f"of shape ({len(self.X)},), one label an example", f"shape {self.y.shape}"))
+            raise ValueError(must("y", f"of shape ({len(self.X)},), one label per example", f"shape {self.y.shape}"))
         object.__setattr__(self, "unit", as_unit(self.unit))
 
     @property

@@ -139,7 +139,7 @@ def as_label_array(values: Array, what: str) -> Array:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
-        raise ValueError(f"{what} must hold one label an example, got an array of shape {values.shape}")
+        raise ValueError(f"{what} must hold one label per example, got an array of shape {values.shape}")
     if len(values) == 0:
         raise ValueError(f"{what} holds no examples")
     if values.dtype.kind == "U":

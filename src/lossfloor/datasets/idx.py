@@ -107,7 +107,7 @@ def _open_pair(images: Path, labels: Path) -> Examples:
     if len(image_file.shape) < 2:
         raise ValueError(f"{images} must hold an example in each row, got shape {image_file.shape}")
     if len(label_file.shape) != 1:
-        raise ValueError(f"{labels} must hold one label an example, got shape {label_file.shape}")
+        raise ValueError(f"{labels} must hold one label per example, got shape {label_file.shape}")
     must_match(image_file.shape[0], label_file.shape[0], f"{images} and {labels}")
     y = as_label_array(label_file.read(np.arange(label_file.shape[0])), str(labels))
     return Examples(y=y, read=image_file.read, source=str(images))

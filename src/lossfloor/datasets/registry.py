@@ -49,7 +49,7 @@ def available(*, data_dir: str | os.PathLike[str] | None = None) -> dict[str, Av
     Returns
     -------
     dict of str to Available
-        For each name a line of description, whether the set is on this machine, and where.
+        Per name: a one-line description, whether the data set is on this machine, and where.
 
     Examples
     --------
@@ -90,19 +90,19 @@ def load(
         - ``.npz`` with arrays X and y, or x_train, y_train, x_test and y_test;
         - ``.csv`` and ``.parquet`` with a column of labels (parquet needs pyarrow);
         - CIFAR-10 and CIFAR-100, binary or python version, as a folder, an archive or a single batch;
-        - a folder with a subfolder of images a class.
+        - a folder with one subfolder of images per class.
 
-        A name goes before a file of that name; write ``./digits`` for the file.
+        A built-in name takes precedence over a file of that name; write ``./digits`` for the file.
     classes : sequence of labels or class names, optional
         Which classes to keep, such as ``(3, 7)``, ``("3", "7")`` or ``("Dress", "Sneaker")``; all by default.
     n_per_class : int, optional
-        How many examples of each class to keep: the first ones in the order of the file; all by default.
+        How many examples per class to keep: the first in file order; all by default.
     split : {"train", "test", "all"}, default "train"
-        Which part of a divided set; "all" is "train" and then "test".  A set that is not divided, or a single
-        file, is given whole for "train" and "all".
+        Which split to load; "all" is "train" followed by "test".  An undivided data set, or a single
+        file, is returned whole for "train" and "all".
     data_dir : path, optional
-        Where a set known by name lies: the folder of its files, or a root with torchvision's layout
-        (``FashionMNIST/raw``, ``MNIST/raw``, ``cifar-10-batches-py``).  If given, nowhere else is looked.  By
+        Folder of a named data set: the folder of its files, or a root with torchvision's layout
+        (``FashionMNIST/raw``, ``MNIST/raw``, ``cifar-10-batches-py``).  If given, no other folder is searched.  By
         default these roots are tried: ``$LOSSFLOOR_DATA``, ``./data``, ``~/.cache/lossfloor``, and
         ``/usr/share/datasets``, where Debian's package dataset-fashion-mnist puts its files.
     label : str or int, optional
@@ -121,8 +121,8 @@ def load(
     Raises
     ------
     DatasetNotFoundError
-        If the path does not exist, or a set known by name is not on this machine; the message says where it
-        was sought and how to get it.
+        If the path does not exist, or a named data set is not on this machine; the message says where it
+        was searched for and how to get it.
     MissingDependencyError
         If reading the file needs a package that is not installed.
     ValueError
@@ -177,7 +177,7 @@ def _open(name_or_path: str | os.PathLike[str], data_dir: Path | None, request: 
     reader = next((reader for reader in FORMATS if reader.accepts(path)), None)
     if reader is None:
         known = "; ".join(f"{reader.name} ({reader.description})" for reader in FORMATS)
-        raise ValueError(f"{path} is of no format that is read here: {known}")
+        raise ValueError(f"{path} is not in a supported format: {known}")
     if request.label is not None and not reader.takes_label:
         raise wrong_label_argument(request, str(path))
     examples = reader.read(path, request)
@@ -189,7 +189,7 @@ def _key(name: str) -> str:
 
 
 def _missing(name_or_path: str | os.PathLike[str]) -> Exception:
-    """Tell a path that does not exist from a name that nobody knows."""
+    """Distinguish a path that does not exist from an unknown name."""
     text = os.fspath(name_or_path)
     looks_like_path = os.sep in text or text.startswith(("~", ".")) or Path(text).suffix != ""
     if looks_like_path or not isinstance(name_or_path, str):

@@ -1,4 +1,4 @@
-"""The floor of more than two classes: a pair of proved bounds for each loss, solved when it is first asked for."""
+"""The floor of more than two classes: two proved bounds per loss, solved when the loss is first requested."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LossBounds:
     lower, upper : float
         Bounds of the smallest robust loss, mean over the weighted examples.
     relaxed : float
-        With conflicts of up to `max_degree` examples only, the smallest loss is at most this; the upper bound if there
+        Upper bound of the problem restricted to conflicts of up to `max_degree` examples; the upper bound if there
         is no `max_degree`.
     correct_probability : ndarray of float64, shape (n,)
         Probabilities that a classifier can keep on the true classes; their loss is the upper bound.
@@ -54,7 +54,7 @@ class LossBounds:
     why : str
         Why the solve ended before the bounds met within the gap that was asked for; empty if they met.
     rounds : int
-        How many times violated conflicts were searched.
+        Number of searches for violated conflicts.
     seconds : float
     """
 
@@ -80,7 +80,7 @@ class LossBounds:
 
 
 class UpperBounds:
-    """The upper bounds of a `MulticlassFloor`: losses that some classifier reaches.
+    """The upper bounds of a `MulticlassFloor`: losses that some classifier achieves.
 
     Attributes
     ----------
@@ -113,9 +113,9 @@ class UpperBounds:
 class MulticlassFloor:
     """Bounds of the smallest robust loss of any classifier of more than two classes; `lossfloor.floor` makes one.
 
-    With more than two classes the solution depends on the loss, so that each loss is solved when it is first asked for.
-    `cross_entropy`, `zero_one`, `brier` and `loss` are proved lower bounds, numbers that no classifier can go below;
-    `upper` has what some classifier reaches.
+    With more than two classes the solution depends on the loss, so each loss is solved when it is first requested.
+    `cross_entropy`, `zero_one`, `brier` and `loss` are proved lower bounds, which no classifier can beat;
+    `upper` holds the losses that some classifier achieves.
 
     Attributes
     ----------
@@ -231,7 +231,7 @@ class MulticlassFloor:
         Raises
         ------
         TypeError, ValueError
-            If the loss is not known, increases or is not convex, or `costs` does not name every class.
+            If the loss is unknown, increasing or not convex, or `costs` does not list every class.
         """
         return self.bounds(loss, costs=costs)[0]
 
@@ -250,7 +250,7 @@ class MulticlassFloor:
         Raises
         ------
         ValueError
-            Besides what `loss` raises: if this floor was read from a file that has not this loss.
+            As for `loss`; also if this floor was read from a file without this loss.
         """
         chosen = losses.resolve(loss)
         factors = self._factors(costs)
@@ -355,7 +355,7 @@ class MulticlassFloor:
 
     @property
     def n_edges(self) -> int:
-        """Number of pairs of examples in conflict, those that stayed open included."""
+        """Number of pairs of examples in conflict, including undecided pairs."""
         return int(self._degrees.sum()) // 2
 
     @property
@@ -397,7 +397,7 @@ class MulticlassFloor:
         return self.solution().correct_probability
 
     def soft_labels(self, min_correct: float = 0.0, *, loss: Any = "cross-entropy") -> Doubles:
-        """Return class probabilities to train on: what the optimal classifier answers under the adversary's best moves.
+        """Return class probabilities to train on: the optimal classifier's answers under the adversary's optimal moves.
 
         The own class has q.  The rest goes to the classes of the examples that the adversary mixes it with, as that
         classifier answers at their common points; where no example is moved, to all other classes alike.
@@ -497,7 +497,7 @@ class MulticlassFloor:
         Raises
         ------
         ValueError
-            If the checker does not know the loss: it knows cross-entropy, 0-1 and Brier loss.
+            If the checker does not support the loss: it supports cross-entropy, 0-1 and Brier loss.
         """
         chosen = losses.resolve(loss)
         if chosen.name not in certificates.MULTICLASS_LOSSES:
@@ -528,7 +528,7 @@ class MulticlassFloor:
         loss : Loss or str, default "cross-entropy"
             Cross-entropy, 0-1 or Brier loss.
         adversary : Adversary, optional
-            Needed after `load` for one whose matrix or functions are not part of a file.
+            Required after `load` if its matrix or functions are not stored in the file.
 
         Returns
         -------
@@ -560,7 +560,7 @@ class MulticlassFloor:
     def attack(
         self, X: Any = None, *, loss: Any = "cross-entropy", adversary: Adversary | None = None
     ) -> MulticlassAttack:
-        """Return the attack by the adversary's best mixed strategy for a loss: it makes perturbed data.
+        """Return the attack that plays the adversary's optimal mixed strategy for a loss; it generates perturbed data.
 
         Parameters
         ----------
@@ -595,7 +595,7 @@ class MulticlassFloor:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what has been solved to an .npz file: cross-entropy, 0-1 and Brier loss, with their certificates.
 
-        The data is not part of the file.  Losses that have not been asked for are not solved for the file, but
+        The file does not contain the data.  Losses not yet requested are not solved for the file, except
         cross-entropy and 0-1 loss are.
 
         Raises

@@ -1,4 +1,4 @@
-"""Figure 4: the robust cross-entropy of trained networks beside the floor."""
+"""Figure 4: the robust cross-entropy of trained networks against the floor."""
 
 from __future__ import annotations
 

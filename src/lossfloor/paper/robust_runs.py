@@ -1,4 +1,4 @@
-"""The runs behind Figure 4 and Table 1: train a network robustly, attack it strongly, set it beside the floor.
+"""The runs behind Figure 4 and Table 1: train a network robustly, attack it strongly, compare it with the floor.
 
 Each finished run is a small JSON file, and a run whose file is there is not made again; an unfinished one goes on from
 its last epoch.  So the work can be done in pieces, stopped at any moment, and added to.
@@ -103,7 +103,7 @@ METHODS: dict[str, Method] = {
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What tells a run from others.
+    """What distinguishes a run from others.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ def plan(
     n_per_class: int = 5000,
     epochs: int = 12,
 ) -> list[Run]:
-    """Return all runs, those that tell most first: every method at the first eps, then more seeds, then more eps.
+    """Return all runs, most informative first: every method at the first eps, then more seeds, then more eps.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def make(
     ----------
     runs : iterable of Run
     results : path
-        Folder of the results; made if need be.
+        Folder of the results; created if necessary.
     seconds : float, optional
         After which no run is begun any more.
     device : str, default "cpu"
@@ -199,7 +199,7 @@ def make(
     Returns
     -------
     int
-        How many runs were made.
+        Number of runs completed.
     """
     folder = Path(results)
     (folder / "unfinished").mkdir(parents=True, exist_ok=True)

@@ -228,7 +228,7 @@ def build(name: str, shape: Sequence[int], *, seed: int = 0, **options: Any) -> 
     Raises
     ------
     ValueError
-        If nobody knows the name, or an option does not fit.
+        If the name is unknown, or an option is invalid.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-r"""Attacks: a fast one to train against, and a strong one to measure with.
+r"""Attacks: a fast one for training, and a strong one for measuring.
 
 Only a *maximum* measures a robust loss: the largest loss of each example over all attacks, restarts and steps.  Every
 attack bounds the robust loss from below.
 
 For two classes, cross-entropy is :math:`\log(1 + e^m)` of the margin m, the logit of the other class less that of the
 true one.  The margin has the same maximum, and a gradient that does not vanish where the model is sure.  Steps are long
-at first and end at zero: from 2 eps, falling linearly.
+at first and decrease linearly from 2 eps to zero.
 
 Rounding.  With u the unit roundoff of the inputs' type and d the number of features, the length of a change is computed
 with a relative error of at most (d/2 + 4) u, scaling it back adds 3 u, and adding it to the input rounds each feature
@@ -272,7 +272,7 @@ class WorstCase:
 
     @property
     def zero_one(self) -> float:
-        """Share of examples that were made wrong."""
+        """Share of examples that the attack made wrong."""
         return float(self.wrong.mean())
 
 
@@ -290,10 +290,10 @@ def worst_case(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> WorstCase:
-    """Attack as strongly as we can, and keep for each example the largest loss that was seen anywhere.
+    """Attack as strongly as possible, and keep the largest loss seen for each example.
 
     The input itself counts, and so does every step of every restart: the first starts at the input, the others at
-    random.  The model is in evaluation meanwhile; its gradients and modes, and the global random state, stay as they
+    random.  The model is in evaluation mode; its gradients and modes, and the global random state, stay as they
     were.
 
     Parameters
@@ -308,7 +308,7 @@ def worst_case(
     apgd : bool, default False
         Attack with APGD of pyautoattack too (extra ``attacks``): 100 steps, 5 restarts, best loss.
     candidates : Tensor, shape (n, k, ...), optional
-        More points to try for each example; whatever is outside the ball is brought into it.
+        Additional points to try for each example; points outside the ball are projected into it.
     batch_size : int, default 500
     seed : int, default 0
     progress : callable, optional
@@ -323,7 +323,7 @@ def worst_case(
     TypeError, ValueError
         If the inputs are not floats in [0, 1], or the model returns something else than finite logits.
     MissingDependencyError
-        If APGD is asked for and pyautoattack is not installed.
+        If APGD is requested and pyautoattack is not installed.
 
     Examples
     --------
@@ -458,7 +458,7 @@ def _apgd(model: nn.Module, x: Tensor, labels: Tensor, threat: Threat, seed: int
 
 
 def check_inputs(x: Tensor) -> None:
-    """Complain of inputs that are no floats in [0, 1]."""
+    """Check that inputs are floats in [0, 1]."""
     if not x.is_floating_point():
         raise TypeError(must("x", "a tensor of floats", x.dtype))
     if len(x) == 0:
@@ -469,7 +469,7 @@ def check_inputs(x: Tensor) -> None:
 
 
 def check_labels(labels: Tensor, n: int) -> None:
-    """Complain of labels that are no numbers of classes."""
+    """Check that labels are class numbers."""
     if labels.dtype != torch.int64:
         raise TypeError(must("labels", "a tensor of int64", labels.dtype))
     if labels.shape != (n,):

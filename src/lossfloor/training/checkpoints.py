@@ -35,7 +35,7 @@ _DAMAGE = (
 
 
 def save(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Write a checkpoint beside its place, and then put it there in one step."""
+    """Write a checkpoint to a temporary file, then rename it atomically."""
     write_whole(path, lambda stream: torch.save({"format": FORMAT, **content}, stream))
 
 

@@ -18,7 +18,7 @@ from lossfloor.training.losses import RobustLoss, soft_cross_entropy
 
 
 class AnnealedClipping(RobustLoss):
-    """Adversarial training on labels that go from hard to soft as the training goes on.
+    """Adversarial training on labels that change from hard to soft during training.
 
     The probability of the true class is ``max(q, m)`` with m falling linearly from 1 to `floor_at` over the training.
 
@@ -38,7 +38,7 @@ class AnnealedClipping(RobustLoss):
         self.floor_at = floor_at
 
     def describe(self) -> dict[str, Any]:
-        """Return what tells this loss from others."""
+        """Return what distinguishes this loss from others."""
         return {**super().describe(), "floor_at": self.floor_at}
 
     def at(self, model: nn.Module, z: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
@@ -195,7 +195,7 @@ class IntervalTargets(RobustLoss):
 
 
 class KeptPoints(RobustLoss):
-    """Adversarial training whose attacks go on from where they ended in the epoch before.
+    """Adversarial training whose attacks resume from where they ended in the previous epoch.
 
     The worst point of an example moves little from one epoch to the next, so a few steps from the last one are worth
     many from a random one; what they save pays for more epochs.

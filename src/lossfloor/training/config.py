@@ -83,7 +83,7 @@ def read(path: str | os.PathLike[str]) -> Config:
     Parameters
     ----------
     path : path
-        A TOML file with the tables data, attack, model, training and output.  Files that it names are sought beside it.
+        A TOML file with the tables data, attack, model, training and output.  Paths in it are relative to the file.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def read(path: str | os.PathLike[str]) -> Config:
     FileNotFoundError
         If there is no such file.
     TypeError, ValueError
-        If it is no TOML, a table or key is unknown or missing, or a value is not what it must be.
+        If it is not TOML, a table or key is unknown or missing, or a value is invalid.
     """
     source = Path(path)
     if source.stat().st_size > _MOST_BYTES:
@@ -189,7 +189,7 @@ def floor_of(config: Config, data: Dataset) -> Floor:
 
 
 def train(config: Config, *, progress: Callable[..., None] | None = None) -> Trained:
-    """Train as a file says; go on from its checkpoint if that is there.
+    """Train as described by a file; resume from its checkpoint if it exists.
 
     Parameters
     ----------

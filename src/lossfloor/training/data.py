@@ -1,4 +1,4 @@
-"""Data for training: a data set whose examples carry their soft label and their index."""
+"""Training data: a data set whose examples carry their soft label and index."""
 
 from __future__ import annotations
 

@@ -99,15 +99,15 @@ def fit(
         From inputs in [0, 1] to logits.  Moved to `device`.
     data : SoftLabelDataset
     loss : RobustLoss
-        Its eps is warmed up and its generator seeded anew in each epoch.
+        Its eps is warmed up and its generator reseeded in each epoch.
     settings : Settings, optional
     checkpoint : path, optional
-        Written after each epoch.  If it is there, training goes on from it, and ends in the same bits as if it had not
+        Written after each epoch.  If it exists, training resumes from it, and ends bit-for-bit as if it had not
         been interrupted (on a CPU with the same number of threads).
     architecture : mapping, optional
-        With the keys name, shape and options; kept in the checkpoint so that `load_model` can make the network again.
+        With the keys name, shape and options; kept in the checkpoint so that `load_model` can rebuild the network.
     log : path, optional
-        A table (.csv) with a row for each epoch, written anew after each.
+        A CSV table with one row per epoch, rewritten after each epoch.
     device : str or torch.device, default "cpu"
     progress : callable, optional
         Called with (stage, done, in all), in batches.
@@ -120,7 +120,7 @@ def fit(
     Raises
     ------
     ValueError
-        If the checkpoint is of another run, the loss is not finite, or the device cannot be used.
+        If the checkpoint belongs to another run, the loss is not finite, or the device is not available.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def _optimiser(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
 
 
 def _run_of(settings: Settings, loss: RobustLoss, data: SoftLabelDataset) -> dict[str, Any]:
-    """Return what tells runs apart."""
+    """Return what distinguishes runs."""
     return {
         **dataclasses.asdict(settings),
         "loss": loss.describe(),

@@ -1,4 +1,4 @@
-"""Soft labels beside those of `Floor.soft_labels`."""
+"""Soft labels other than those of `Floor.soft_labels`."""
 
 from __future__ import annotations
 
