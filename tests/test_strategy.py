@@ -181,6 +181,39 @@ def test_touching_in_a_point_that_is_no_double_is_an_error():
         attack.sample()
 
 
+def test_trials_are_the_points_of_the_strategy_in_the_shape_of_the_data():
+    X = np.zeros((3, 2, 2), dtype=np.uint8)
+    X[1], X[2] = 2, 9
+    attack = lf.floor(X, [0, 1, 1], lf.Linf(1)).attack()
+    trials = attack.trials()
+    assert trials.examples.tolist() == [0, 1]
+    np.testing.assert_array_equal(trials.points, np.ones((2, 2, 2), dtype=np.uint8))
+    assert trials.skipped.shape == (0, 2)
+    apart = lf.floor(X, [0, 1, 1], lf.Linf("1/2")).attack().trials()
+    assert len(apart.examples) == len(apart.points) == len(apart.skipped) == 0
+    with pytest.raises(TypeError, match="a ball of a norm"):
+        lf.floor(X, [0, 1, 1], lf.Box(0, 1)).attack().trials()
+
+
+def test_ragged_sequences():
+    """Token lists of several lengths have no shape."""
+    X = [["a", "b"], ["a", "b", "c"], ["x"] * 9]
+    attack = lf.floor(X, [0, 1, 1], lf.EditDistance(1)).attack()
+    moved = attack.expected()
+    assert moved.bayes_risk() == pytest.approx(2 / 3 * np.log(2))
+    assert attack.sample(random_state=0)[2] == ("x",) * 9
+    for index, point in zip(moved.index, moved.points, strict=True):
+        assert lf.EditDistance(1).contains([X[index]], [point])[0]
+
+
+def test_whole_numbers_that_stay_are_not_rounded():
+    """A point between two others is no whole number, so all are doubles; one example that stays is none."""
+    X = np.array([[0, 0], [1, 0], [2**60 + 1, 9]])
+    with pytest.raises(ArithmeticError, match="examples 2: doubles cannot hold it"):
+        lf.floor(X, [0, 1, 1], lf.L2("1/2")).attack().sample()
+    assert lf.floor(X, [0, 1, 1], lf.L2(1)).attack().sample(random_state=0)[2].tolist() == [2**60 + 1, 9]
+
+
 def test_touching_exactly_is_found():
     X = np.array([[0, 0], [6, 8]], dtype=np.uint8)
     attack = lf.floor(X, [0, 1], lf.L2([4, 6])).attack()

@@ -61,6 +61,8 @@ class Audit:
         Worst cross-entropy that was measured for each example, in nats.
     gradient_loss : float or None
         Mean loss by the gradient attack alone, if a model was attacked: without the points of the optimal attack.
+    n_skipped : int
+        Pairs in conflict at whose common point a model could not be tried, since no double can hold it.
     wrong : ndarray of bool, shape (n,)
         Whether the true class is not the more probable one at some point that was tried.
 
@@ -75,11 +77,14 @@ class Audit:
     array([0.223, 0.   , 0.223])
     """
 
-    def __init__(self, floor: Floor, loss: Doubles, wrong: Flags, *, gradient_loss: float | None = None) -> None:
+    def __init__(
+        self, floor: Floor, loss: Doubles, wrong: Flags, *, gradient_loss: float | None = None, n_skipped: int = 0
+    ) -> None:
         self.floor = floor
         self.loss = loss
         self.wrong = wrong
         self.gradient_loss = gradient_loss
+        self.n_skipped = n_skipped
 
     # In total.
 
@@ -229,6 +234,7 @@ class Audit:
             "zero_one_floor": self.floor.zero_one,
             "gradient_attack_cross_entropy": None if self.gradient_loss is None else _finite(self.gradient_loss),
             "n_examples": self.floor.n_examples,
+            "n_skipped": self.n_skipped,
             "lost_without_need": int(self.lost_without_need.sum()),
             "won_impossibly": int(self.won_impossibly.sum()),
             "in_failed_block": int(self.in_failed_block.sum()),
@@ -256,6 +262,8 @@ class Audit:
         }
         if self.gradient_loss is not None:
             rows["By gradients alone"] = f"{self.gradient_loss:.6g} nats"
+        if self.n_skipped:
+            rows["Points left out"] = f"{self.n_skipped} that no double can hold"
         rows["Verdict on the attack"] = self.verdict()
         return rows
 
@@ -323,7 +331,7 @@ def audit(
         (see `lossfloor.training.as_inputs`).
     attack : {"fast", "strong", "strongest"}, default "strong"
         20 steps; 40 steps and a restart; 100 steps, 4 restarts and APGD (extra ``attacks``).  The points of the optimal
-        attack of the floor are tried besides, where the data is of numbers.
+        attack of the floor are tried besides, but for those that no double can hold (`Audit.n_skipped`).
     device : str or torch.device, default "cpu"
         Where to attack; the model has to be there.
     seed : int, default 0
@@ -424,13 +432,13 @@ def _attacked(
     )
     loss, wrong = found.loss.copy(), found.wrong.copy()
     gradient_loss = math.fsum((floor.certificate.weight * loss).tolist()) / int(floor.certificate.weight.sum())
-    moved = floor.attack(X).expected()
-    places = moved.index
-    points = tr.as_inputs(moved.points, unit=unit).to(device)
-    there = tr.losses_at(model, points, labels[torch.from_numpy(places).to(device)])
-    np.maximum.at(loss, places, there)
-    np.logical_or.at(wrong, places, there >= math.log(2))
-    return Audit(floor, loss, wrong, gradient_loss=gradient_loss)
+    trials = floor.attack(X).trials()
+    if len(trials.examples):
+        points = tr.as_inputs(trials.points, unit=unit).to(device)
+        there = tr.losses_at(model, points, labels[torch.from_numpy(trials.examples).to(device)])
+        np.maximum.at(loss, trials.examples, there)
+        np.logical_or.at(wrong, trials.examples, there >= math.log(2))
+    return Audit(floor, loss, wrong, gradient_loss=gradient_loss, n_skipped=len(trials.skipped))
 
 
 def _ball(floor: Floor) -> NormBall:

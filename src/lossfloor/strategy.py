@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,23 @@ def _shares(
     return table[:, 0], table[:, 1], table[:, 2:]
 
 
+class Trials(NamedTuple):
+    """Where a model may be attacked; `Attack.trials` makes them.
+
+    Attributes
+    ----------
+    examples : ndarray of intp, shape (m,)
+        Who may be moved there.
+    points : ndarray, shape (m, ...)
+    skipped : ndarray of intp, shape (k, 2)
+        Pairs of examples in conflict whose common point no double can hold.
+    """
+
+    examples: Positions
+    points: npt.NDArray[Any]
+    skipped: Positions
+
+
 class Attack:
     """The attack that no classifier can beat; `Floor.attack` makes one.
 
@@ -131,10 +148,7 @@ class Attack:
         self._certificate = certificate
         self._weights = _shares(certificate)[2]
         self._staying: Positions = np.flatnonzero(np.diff(self.strategy.indptr) == 0)
-        shape = np.shape(X)
-        # Examples of any shape count as rows in some adversaries: they get their shape back.
-        restored = isinstance(self._data, np.ndarray) and self._data.ndim == 2 and len(shape) > 2
-        self._shape: tuple[int, ...] | None = shape[1:] if restored else None
+        self._shape = shape_of_rows(X, self._data)
 
     def __repr__(self) -> str:
         n = len(self._certificate.codes)
@@ -145,9 +159,9 @@ class Attack:
         """The common points of the pairs, and those of the examples that stay, of one dtype."""
         if isinstance(self._adversary, GaugeBall):
             met = ball_points(self._adversary, self._data, self.pairs)
-            return met, self._data[self._staying].astype(met.dtype)
-        met_list = [self._meet(pair) for pair in self.pairs]
-        stay_list = [self._stay(i) for i in self._staying.tolist()]
+            return met, self._staying_as(met.dtype)
+        met_list = [_met(self._adversary, self._data, pair) for pair in self.pairs]
+        stay_list = [stay_point(self._adversary, self._data, i) for i in self._staying.tolist()]
         everything = gathered(met_list + stay_list, self._data)
         met, stay = everything[: len(met_list)], everything[len(met_list) :]
         for i, points in ((self.pairs[:, 0], met), (self.pairs[:, 1], met), (self._staying, stay)):
@@ -157,16 +171,15 @@ class Attack:
                     raise _no_point(i[[np.argmin(inside)]], "the point found is outside the neighbourhood")
         return met, stay
 
-    def _meet(self, pair: Positions) -> Any:
-        return _met(self._adversary, self._data, pair)
-
-    def _stay(self, i: int) -> Any:
-        """Return the example itself, or any other point of its neighbourhood if it may not stay as it is."""
-        only = np.array([i], dtype=np.intp)
-        alone = self._data[only]
-        if not sparse.issparse(alone) and self._adversary.contains(alone, alone, index=only)[0]:
-            return alone[0]
-        return self._meet(np.array([i, i], dtype=np.intp))
+    def _staying_as(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Return the examples that stay, in another dtype, which may round them."""
+        examples = self._data[self._staying]
+        points: npt.NDArray[Any] = examples.astype(dtype)
+        if dtype != examples.dtype and len(points):
+            inside = self._adversary.contains(examples, points, index=self._staying)
+            if not inside.all():
+                raise _no_point(self._staying[[np.argmin(inside)]], "doubles cannot hold it")
+        return points
 
     def _restored(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return points if self._shape is None else points.reshape(len(points), *self._shape)
@@ -221,6 +234,29 @@ class Attack:
         table = sparse.csr_array(sparse.coo_array((numbers, (rows, columns)), shape=(n, n)))
         return np.asarray(table.data - 1, dtype=np.intp)
 
+    def trials(self) -> Trials:
+        """Return all points that the strategy moves examples to, to attack a model there.
+
+        Pairs whose common point no double can hold are left out, where `sample` and `expected` raise: a model is judged
+        by any points that its inputs may be moved to.  So are examples that stay.
+
+        Returns
+        -------
+        Trials
+
+        Raises
+        ------
+        TypeError
+            If the adversary is no ball of a norm.
+        """
+        if not isinstance(self._adversary, GaugeBall):
+            raise TypeError(must("adversary", "a ball of a norm", self._adversary))
+        points, missing = found_points(self._adversary, self._data, self.pairs)
+        kept = np.ones(len(self.pairs), dtype=np.bool_)
+        kept[list(missing)] = False
+        met = self._restored(points[kept])
+        return Trials(self.pairs[kept].T.ravel(), np.concatenate([met, met]), self.pairs[~kept])
+
     def expected(self) -> PerturbedData:
         """Return the whole distribution that `sample` draws from, as a weighted data set.
 
@@ -254,8 +290,35 @@ def _no_point(examples: Positions, why: str) -> ArithmeticError:
     return ArithmeticError(f"examples {' and '.join(map(str, examples.tolist()))}: {why}")
 
 
+def shape_of_rows(X: Any, data: Any) -> tuple[int, ...] | None:
+    """Return the shape of an example if it counts as a row in an adversary, so that it can get its shape back."""
+    if not isinstance(data, np.ndarray) or data.ndim != 2:
+        return None  # sequences may be ragged, and have no shape
+    shape = np.shape(X)
+    return shape[1:] if len(shape) > 2 else None
+
+
+def stay_point(adversary: Adversary, data: Any, i: int) -> Any:
+    """Return an example itself, or any other point of its neighbourhood if it may not stay as it is."""
+    only = np.array([i], dtype=np.intp)
+    alone = data[only]
+    if not sparse.issparse(alone) and adversary.contains(alone, alone, index=only)[0]:
+        return alone[0]
+    return _met(adversary, data, np.array([i, i], dtype=np.intp))
+
+
 def ball_points(ball: GaugeBall, data: npt.NDArray[Any], pairs: Positions) -> npt.NDArray[Any]:
     """Find a common point for each pair of balls, in the dtype of the data if that can hold all of them."""
+    points, missing = found_points(ball, data, pairs)
+    if missing:
+        raise missing[min(missing)]
+    return points
+
+
+def found_points(
+    ball: GaugeBall, data: npt.NDArray[Any], pairs: Positions
+) -> tuple[npt.NDArray[Any], dict[int, ArithmeticError]]:
+    """Do what `ball_points` does; return besides for which pairs there is no point that doubles can hold, and why."""
     for dtype in [data.dtype, np.dtype(np.float64)]:
         points = np.empty((len(pairs), data.shape[1]), dtype=dtype)
         left_out: list[int] = []
@@ -268,10 +331,14 @@ def ball_points(ball: GaugeBall, data: npt.NDArray[Any], pairs: Positions) -> np
             if left_out and dtype != np.float64:
                 break
         if not left_out:
-            return points
+            return points, {}
+    missing = {}
     for k in left_out:
-        points[k] = _by_meeting(ball, data, pairs[k])
-    return points
+        try:
+            points[k] = _by_meeting(ball, data, pairs[k])
+        except ArithmeticError as error:
+            missing[k] = error
+    return points, missing
 
 
 def _by_meeting(ball: GaugeBall, data: npt.NDArray[Any], pair: Positions) -> npt.NDArray[np.float64]:

@@ -24,7 +24,7 @@ from lossfloor.adversaries import Adversary, NormBall, Precomputed
 from lossfloor.adversaries.gauges import GaugeBall
 from lossfloor.multiclass.dual import Dual
 from lossfloor.perturbed import PerturbedData, gathered
-from lossfloor.strategy import ball_points
+from lossfloor.strategy import ball_points, shape_of_rows, stay_point
 
 if TYPE_CHECKING:
     from lossfloor.multiclass.floor import MulticlassFloor
@@ -67,14 +67,13 @@ class MulticlassAttack:
         self._floor = floor
         self._adversary = adversary
         self._data = adversary.as_data(X, floor.n_examples)
-        shape = np.shape(X)
-        restored = isinstance(self._data, np.ndarray) and self._data.ndim == 2 and len(shape) > 2
-        self._shape: tuple[int, ...] | None = shape[1:] if restored else None
+        self._shape = shape_of_rows(X, self._data)
         dual = floor.solution(loss).dual
         self._dual = dual
         offsets = dual.rows.offsets
         self.conflicts = [dual.rows.members[a:b].astype(np.intp) for a, b in itertools.pairwise(offsets.tolist())]
         self.index, self.point, self.probability = _moves(dual, floor.weight, isinstance(loss, losses.ZeroOne))
+        self._staying: Positions = np.unique(self.index[self.point < 0])
 
     def __repr__(self) -> str:
         staying = int(np.count_nonzero(self.point[self.probability == 1] < 0))
@@ -85,7 +84,7 @@ class MulticlassAttack:
 
     @functools.cached_property
     def _points(self) -> npt.NDArray[Any]:
-        """The common points, and behind them the examples where they are, of one dtype."""
+        """The common points, and behind them those of the examples that stay, of one dtype."""
         met: list[Any] = [None] * len(self.conflicts)
         if isinstance(self._adversary, GaugeBall):
             pairs = [e for e, members in enumerate(self.conflicts) if len(members) == 2]
@@ -94,15 +93,26 @@ class MulticlassAttack:
                 for e, point in zip(pairs, ball_points(self._adversary, self._data, table), strict=True):
                     met[e] = point
         met = [self._meet(e) if point is None else point for e, point in enumerate(met)]
-        everything = gathered([*met, *self._data], self._data)
+        everything = gathered([*met, *self._stays()], self._data)
         rows = self.point >= 0
+        if not isinstance(self._adversary, GaugeBall) or everything.dtype != self._data.dtype:
+            rows = np.ones_like(rows)  # else those that stay are where they were
+        if not rows.any():
+            return everything
+        index = self.index[rows]
         inside = self._adversary.contains(
-            self._data[self.index[rows]], everything[self.point[rows]], index=self.index[rows]
+            self._data[index], everything[self._places(self.point[rows], index)], index=index
         )
         if not inside.all():
-            example = int(self.index[rows][np.argmin(inside)])
+            example = int(index[np.argmin(inside)])
             raise ArithmeticError(f"example {example}: no common point was found that doubles can hold")
         return everything
+
+    def _stays(self) -> list[Any]:
+        """Return where the examples are that stay: balls hold their centres, other neighbourhoods are asked."""
+        if isinstance(self._adversary, GaugeBall):
+            return list(self._data[self._staying])
+        return [stay_point(self._adversary, self._data, i) for i in self._staying.tolist()]
 
     def _meet(self, e: int) -> Any:
         """Return the common point of a conflict."""
@@ -125,10 +135,14 @@ class MulticlassAttack:
             )
         return found
 
+    def _places(self, points: npt.NDArray[np.intp], index: Positions) -> Positions:
+        """Return the positions in `_points` of where examples go."""
+        behind = len(self.conflicts) + np.searchsorted(self._staying, index)
+        return np.where(points >= 0, points, behind)
+
     def _at(self, points: npt.NDArray[np.intp], index: Positions) -> npt.NDArray[Any]:
         """Return where examples go, by the numbers of points."""
-        places = np.where(points >= 0, points, len(self.conflicts) + index)
-        found = self._points[places]
+        found = self._points[self._places(points, index)]
         return found if self._shape is None else found.reshape(len(found), *self._shape)
 
     def sample(self, random_state: Any = None) -> npt.NDArray[Any]:
