@@ -194,6 +194,8 @@ Case random_case(Random& random) {
   Case one;
   one.left = random_side(random, large);
   one.right = random_side(random, large != random.chance(0.1));
+  // Rows of more than eight words, which wide instructions take at once.
+  if (!large && random.chance(0.01)) one.right = static_cast<std::size_t>(random.between(500, 1100));
   one.conflicts.assign(one.left * one.right, 0);
   kinds[random.below(std::size(kinds))](one, random);
   if (random.chance(0.2)) copy_some(one, random);
