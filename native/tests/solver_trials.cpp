@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include <unistd.h>
+
 #include "cases.hpp"
 #include "checks.hpp"
 
@@ -55,6 +57,10 @@ void tell_what_ran() { std::fprintf(stderr, "solver_trials: this was %s\n", now)
 
 void tell_at_abort(int) { tell_what_ran(); }
 
+// For a graph that is never solved.
+constexpr unsigned kMostSeconds = 100;
+void end_at_alarm(int) { std::abort(); }
+
 bool is_wide(const Case& one) {
   lossfloor::Wide a = 0;
   lossfloor::Wide b = 0;
@@ -72,6 +78,7 @@ Partition solve_bits(const Case& one, const trials::Stored& stored, Level level)
 }
 
 void run(const Case& one, bool slow, Counts& counts) {
+  alarm(kMostSeconds);
   const trials::Stored stored(one);
   const Partition first = solve_bits(one, stored, Level::portable);
   trials::check_proof(one, first);
@@ -177,6 +184,7 @@ int run_as_told(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGABRT, tell_at_abort);
+  std::signal(SIGALRM, end_at_alarm);
   try {
     return run_as_told(argc, argv);
   } catch (const std::exception& error) {
