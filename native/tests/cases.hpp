@@ -6,7 +6,7 @@
 #include <istream>
 #include <vector>
 
-#include "lossfloor/graph.hpp"
+#include "lossfloor/isotonic/graph.hpp"
 
 namespace trials {
 

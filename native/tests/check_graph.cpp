@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "checks.hpp"
-#include "lossfloor/bitsteps.hpp"
+#include "lossfloor/simd/bit_rows.hpp"
 
 namespace trials {
 namespace {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "cases.hpp"
-#include "lossfloor/kernels.hpp"
-#include "lossfloor/optprob.hpp"
+#include "lossfloor/simd/kernels.hpp"
+#include "lossfloor/isotonic/solver.hpp"
 
 namespace trials {
 

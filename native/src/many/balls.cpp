@@ -1,4 +1,4 @@
-#include "lossfloor/balls.hpp"
+#include "lossfloor/many/balls.hpp"
 
 #include <algorithm>
 #include <cmath>

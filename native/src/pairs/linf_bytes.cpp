@@ -1,4 +1,4 @@
-#include "lossfloor/maxima.hpp"
+#include "lossfloor/pairs/linf_bytes.hpp"
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,11 +1,11 @@
-#include "lossfloor/graph.hpp"
+#include "lossfloor/isotonic/graph.hpp"
 
 #include <algorithm>
 #include <numeric>
 #include <unordered_map>
 
-#include "lossfloor/bitsteps.hpp"
-#include "lossfloor/kernels.hpp"
+#include "lossfloor/simd/bit_rows.hpp"
+#include "lossfloor/simd/kernels.hpp"
 #include "lossfloor/parallel.hpp"
 
 namespace lossfloor {

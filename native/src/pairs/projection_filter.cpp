@@ -1,11 +1,11 @@
-#include "lossfloor/filter.hpp"
+#include "lossfloor/pairs/projection_filter.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 #include <type_traits>
 
 #include "lossfloor/parallel.hpp"
-#include "near.hpp"
+#include "decide_pair.hpp"
 
 namespace lossfloor {
 namespace {

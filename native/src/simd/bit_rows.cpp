@@ -1,4 +1,4 @@
-#include "lossfloor/bitsteps.hpp"
+#include "lossfloor/simd/bit_rows.hpp"
 
 #include <algorithm>
 #include <string_view>

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "lossfloor/pairs.hpp"
+#include "lossfloor/pairs/strips.hpp"
 
 namespace lossfloor {
 

@@ -1,11 +1,11 @@
-#include "lossfloor/optprob.hpp"
+#include "lossfloor/isotonic/solver.hpp"
 
 #include <algorithm>
 #include <cassert>
 #include <numeric>
 #include <utility>
 
-#include "lossfloor/bitsteps.hpp"
+#include "lossfloor/simd/bit_rows.hpp"
 
 namespace lossfloor {
 namespace {

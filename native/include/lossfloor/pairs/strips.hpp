@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "lossfloor/kernels.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 

@@ -10,13 +10,13 @@
 #include <stdexcept>
 #include <string>
 
-#include "binding.hpp"
-#include "lossfloor/filter.hpp"
-#include "lossfloor/graph.hpp"
-#include "lossfloor/maxima.hpp"
-#include "lossfloor/optprob.hpp"
-#include "lossfloor/pairs.hpp"
-#include "lossfloor/rounded.hpp"
+#include "arrays.hpp"
+#include "lossfloor/pairs/projection_filter.hpp"
+#include "lossfloor/isotonic/graph.hpp"
+#include "lossfloor/pairs/linf_bytes.hpp"
+#include "lossfloor/isotonic/solver.hpp"
+#include "lossfloor/pairs/strips.hpp"
+#include "lossfloor/pairs/byte_filter.hpp"
 
 using namespace lossfloor;
 

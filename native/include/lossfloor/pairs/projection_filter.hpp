@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "lossfloor/kernels.hpp"
-#include "lossfloor/pairs.hpp"
+#include "lossfloor/simd/kernels.hpp"
+#include "lossfloor/pairs/strips.hpp"
 
 namespace lossfloor {
 

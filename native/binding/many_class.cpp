@@ -1,4 +1,4 @@
-// The binding of what more than two classes need; see binding.cpp.
+// The binding of what more than two classes need; see module.cpp.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/variant.h>
@@ -9,9 +9,9 @@
 #include <tuple>
 #include <variant>
 
-#include "binding.hpp"
-#include "lossfloor/cliques.hpp"
-#include "lossfloor/master.hpp"
+#include "arrays.hpp"
+#include "lossfloor/many/cliques.hpp"
+#include "lossfloor/many/master.hpp"
 #include "lossfloor/parallel.hpp"
 
 using namespace lossfloor;

@@ -15,13 +15,13 @@
 #include <string>
 #include <vector>
 
-#include "lossfloor/kernels.hpp"
-#include "lossfloor/optprob.hpp"
-#include "lossfloor/pairs.hpp"
+#include "lossfloor/simd/kernels.hpp"
+#include "lossfloor/isotonic/solver.hpp"
+#include "lossfloor/pairs/strips.hpp"
 
 namespace nb = nanobind;
 
-// More than two classes: cliques, their witnesses, and the loss over rows (binding_many.cpp).
+// More than two classes: cliques, their witnesses, and the loss over rows (many_class.cpp).
 void bind_many(nb::module_& m);
 
 template <class T>

@@ -1,4 +1,4 @@
-#include "lossfloor/kernels.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 

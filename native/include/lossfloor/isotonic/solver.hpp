@@ -13,8 +13,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "lossfloor/graph.hpp"
-#include "lossfloor/kernels.hpp"
+#include "lossfloor/isotonic/graph.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 

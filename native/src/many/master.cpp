@@ -1,4 +1,4 @@
-#include "lossfloor/master.hpp"
+#include "lossfloor/many/master.hpp"
 
 #include <algorithm>
 #include <chrono>

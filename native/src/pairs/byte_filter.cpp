@@ -1,4 +1,4 @@
-#include "lossfloor/rounded.hpp"
+#include "lossfloor/pairs/byte_filter.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "lossfloor/parallel.hpp"
-#include "near.hpp"
+#include "decide_pair.hpp"
 
 namespace lossfloor {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lossfloor/kernels.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 

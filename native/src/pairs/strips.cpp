@@ -1,4 +1,4 @@
-#include "lossfloor/pairs.hpp"
+#include "lossfloor/pairs/strips.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <type_traits>
 
-#include "lossfloor/kernels.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 

@@ -9,8 +9,8 @@
 #include <memory>
 #include <vector>
 
-#include "lossfloor/balls.hpp"
-#include "lossfloor/kernels.hpp"
+#include "lossfloor/many/balls.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 

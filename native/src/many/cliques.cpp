@@ -1,11 +1,11 @@
-#include "lossfloor/cliques.hpp"
+#include "lossfloor/many/cliques.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <limits>
 #include <numeric>
 
-#include "lossfloor/kernels.hpp"
+#include "lossfloor/simd/kernels.hpp"
 #include "lossfloor/parallel.hpp"
 
 namespace lossfloor {
