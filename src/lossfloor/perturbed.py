@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import losses
-from lossfloor._validation import must
 
 Positions = npt.NDArray[np.intp]
 
@@ -52,7 +51,8 @@ class PerturbedData:
         Parameters
         ----------
         loss : Loss, str or callable, default "cross-entropy"
-            As for `Floor.loss`; for more than two classes cross-entropy, 0-1 or Brier loss.
+            As for `Floor.loss`; for more than two classes a loss with a `Loss.risk_of_many`, such as cross-entropy, 0-1
+            or Brier loss.
 
         Returns
         -------
@@ -62,7 +62,7 @@ class PerturbedData:
         Raises
         ------
         ValueError
-            If the loss is another one and there are more than two classes.
+            If there are more than two classes and the Bayes risk of the loss is known for two only.
 
         Examples
         --------
@@ -77,44 +77,7 @@ class PerturbedData:
         weights: npt.NDArray[np.float64] = np.stack(
             [np.bincount(place, self.weights * (codes == c), len(numbers)) for c in range(len(classes))]
         ).astype(np.float64)
-        chosen = losses.resolve(loss)
-        if len(classes) == 2:
-            return float(chosen.block_risk(*weights).sum())
-        return float(_risk_of_many(weights, chosen).sum())
-
-
-def _risk_of_many(weights: npt.NDArray[np.float64], loss: losses.Loss) -> npt.NDArray[np.float64]:
-    """Return the smallest loss on each point, from the weights of the classes there, shape (k, points)."""
-    total = weights.sum(axis=0)
-    if isinstance(loss, losses.CrossEntropy):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            terms = np.where(weights > 0, weights * np.log(total / np.where(weights > 0, weights, 1.0)), 0.0)
-        risk: npt.NDArray[np.float64] = terms.sum(axis=0)
-        return risk
-    if isinstance(loss, losses.ZeroOne):
-        return np.asarray(total - weights.max(axis=0))
-    if isinstance(loss, losses.Brier):
-        return _brier_of_many(weights)
-    raise ValueError(must("loss", "cross-entropy, 0-1 or Brier loss where there are more than two classes", loss))
-
-
-def _brier_of_many(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Minimise ``sum w (1 - h)**2`` over distributions h.
-
-    With the m heaviest classes in use, ``1 - h = (m - 1) / (w sum 1/w)`` in each of them; a class is in use if that is
-    below one.
-    """
-    ordered = -np.sort(-weights, axis=0)
-    k = len(ordered)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.cumsum(1.0 / ordered, axis=0)
-        m = np.arange(k)[:, None]
-        used = (ordered > 0) & (m < ordered * inverse)
-        count = np.maximum(used.sum(axis=0), 1)
-        columns = np.arange(ordered.shape[1])
-        inside = (count - 1) ** 2 / np.where(count > 1, inverse[count - 1, columns], 1.0)
-    outside = np.where(np.arange(k)[:, None] >= count, ordered, 0.0).sum(axis=0)
-    return np.asarray(inside + outside)
+        return float(losses.resolve(loss).risk_of_many(weights).sum())
 
 
 def _key(point: Any) -> Hashable:

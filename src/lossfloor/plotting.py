@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 #: What `save_figure` writes, by the ending of the file.
 FORMATS = ("pdf", "png", "svg")
 
-_LABELS = {"cross_entropy": "cross-entropy (nats)", "zero_one": "0-1 loss", "brier": "Brier loss"}
-
 
 @dataclasses.dataclass(frozen=True)
 class _Theme:
@@ -88,7 +86,7 @@ def plot_curve(
         ax = _new_axes(theme)
     for i, loss in enumerate(chosen):
         color = theme.lines[i % len(theme.lines)]
-        label = _LABELS.get(loss.name, loss.name.replace("_", "-"))
+        label = loss.label_with_unit
         marker = "o" if len(curve.eps) <= 60 else None
         ax.plot(curve.eps, curve.loss(loss), color=color, label=label, linewidth=1.8, marker=marker, markersize=3)
     ax.set_ylim(bottom=0)
@@ -161,7 +159,7 @@ def plot_matrix(
     ax.set_xlabel("class")
     ax.set_ylabel("class")
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.85)
-    bar.set_label(f"smallest robust {_LABELS.get(loss.name, loss.name.replace('_', '-'))}", color=theme.ink)
+    bar.set_label(f"smallest robust {loss.label_with_unit}", color=theme.ink)
     bar.ax.tick_params(colors=theme.ink)
     bar.outline.set_visible(False)
     return ax

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor import exact, losses
+from lossfloor import exact
+from lossfloor.losses.base import sum_downwards
 from lossfloor.multiclass.cliques import Rows
 from lossfloor.multiclass.graph import Doubles, Ints, Vertices
 from lossfloor.multiclass.separable import SeparableLoss
@@ -80,56 +81,28 @@ def lower_bound(dual: Dual, weight: Ints, loss: SeparableLoss) -> Fraction:
     Returns
     -------
     Fraction
-        Exact for 0-1 and Brier loss; rounded downwards for others.
+        Exact if `Loss.sum_of_tilted_minima` is, as for 0-1 and Brier loss; otherwise rounded downwards.
     """
     unit = exact.power_of_two(-dual.bits)
     sums = dual.sums(len(weight))
     paid: Fraction = sum(dual.z.tolist()) * unit
     touched = sums > 0
-    gained = _gained(sums[touched].tolist(), weight[touched].tolist(), dual.bits, loss.loss)
-    if gained is None:
-        with np.errstate(over="ignore"):
-            s = np.ldexp(sums[touched].astype(np.float64), -dual.bits)
-        gained = _down(loss.minimum(weight[touched].astype(np.float64), s))
+    gained = _gained(sums[touched], weight[touched], dual.bits, loss)
     # An example without weight on its conflicts may be answered with certainty.
     free: Fraction = Fraction(loss.at_one) * sum(weight[~touched].tolist())
     return gained + free - paid
 
 
-def _gained(sums: list[int], weights: list[int], bits: int, loss: losses.Loss) -> Fraction | None:
-    """Return the sum of ``min w l(q) + s q`` in closed form, or None where there is none; s in units of 2^-bits."""
-    # Both as whole numbers in the finer of the two units.
-    scale = max(bits, 0)
-    pairs = [(s << max(-bits, 0), w << scale) for s, w in zip(sums, weights, strict=True)]
-    unit = exact.power_of_two(-scale)
-    if isinstance(loss, losses.ZeroOne):
-        return sum(min(s, w) for s, w in pairs) * unit
-    if isinstance(loss, losses.Brier):
-        return _brier(pairs) * unit
-    if isinstance(loss, losses.CrossEntropy):
-        plain = sum(min(s, w) for s, w in pairs) * unit
-        # w log(s / w), each term right to a few units in the last place.
-        logs = np.array([math.ldexp(w, -scale) * math.log(s / w) for s, w in pairs if s > w])
-        return plain + _down(logs * (1 - 2.0**-49))
-    return None
-
-
-def _brier(pairs: list[tuple[int, int]]) -> Fraction:
-    """Return the sum of ``s - s^2 / 4w`` where s < 2w, else w, with one quotient for each weight."""
-    plain = 0
-    square: dict[int, int] = {}
-    for s, w in pairs:
-        plain += s if s < 2 * w else w
-        if s < 2 * w:
-            square[w] = square.get(w, 0) + s * s
-    return plain - sum((Fraction(value, 4 * w) for w, value in square.items()), Fraction(0))
-
-
-def _down(terms: Doubles) -> Fraction:
-    """Return a sum of doubles, rounded downwards."""
-    if len(terms) == 0:
-        return Fraction(0)
-    return Fraction(math.nextafter(math.fsum(terms.tolist()), -math.inf))
+def _gained(sums: Ints, weight: Ints, bits: int, loss: SeparableLoss) -> Fraction:
+    """Return a number not above the sum of ``min w l(q) + s q``, where s is in units of ``2**-bits``."""
+    scale = max(bits, 0)  # both as whole numbers in the finer of the two units
+    slopes = [s << (scale - bits) for s in sums.tolist()]
+    closed = loss.loss.sum_of_tilted_minima([w << scale for w in weight.tolist()], slopes)
+    if closed is not None:
+        return closed * exact.power_of_two(-scale)
+    with np.errstate(over="ignore"):
+        s = np.ldexp(sums.astype(np.float64), -bits)
+    return sum_downwards(loss.minimum(weight.astype(np.float64), s))
 
 
 def prove(

@@ -14,8 +14,6 @@ from lossfloor._validation import must
 
 Doubles = npt.NDArray[np.float64]
 
-#: Losses that the core knows by itself.
-_IN_CORE = {losses.CrossEntropy: "log", losses.ZeroOne: "linear", losses.Brier: "square"}
 #: Relative allowance for the roundings of sums and products of losses and weights.
 _ROUNDING = 2.0**-40
 #: Cells of a table are halved until a change of slope in them matters less than this share of the loss.
@@ -42,13 +40,13 @@ class SeparableLoss:
     loss: losses.Loss
 
     def __post_init__(self) -> None:
-        if not self.loss.convex or isinstance(self.loss, losses.Costs):
+        if not self.loss.convex or self.loss.depends_on_class:
             raise ValueError(must("loss", "convex where there are more than two classes", self.loss))
 
     @functools.cached_property
     def in_core(self) -> str | tuple[Doubles, Doubles, float]:
         """The name by which the core knows the loss, or a table of its slopes."""
-        return _IN_CORE.get(type(self.loss)) or self._table()
+        return self.loss.core_name or self._table()
 
     def _table(self) -> tuple[Doubles, Doubles, float]:
         """Return slopes of secants at the middles of cells, which are small where the slope changes fast.
