@@ -401,6 +401,68 @@ def test_functions_that_contradict_each_other(functions: dict[str, Any], message
         gaussian_floor([3.0, 5.0], [1.0, 2.0], ConvexSet(**functions))
 
 
+MEANS = [[1.0, 0.0], [2.0, 1.0], [0.0, -1.5]]
+MATRICES: list[Any] = [1.0, [1.0, 4.0], [[1.0, 0.4], [0.4, 0.5]]]
+
+
+@pytest.mark.parametrize("mean", MEANS)
+@pytest.mark.parametrize("covariance", MATRICES)
+@pytest.mark.parametrize("centre", [[0.0, 0.3], [0.3, 0.0], [-0.2, 0.4], [0.0, 1e-5]])
+@pytest.mark.parametrize("kind", ["support", "support_point", "project", "support and project"])
+def test_a_disc_off_the_origin_is_refused(mean: Any, covariance: Any, centre: Any, kind: str) -> None:
+    """It was taken for symmetric where the first direction is at right angles to the centre."""
+    c, r = np.array(centre), 0.5
+    functions: dict[str, Any] = {
+        "support": lambda w: c @ w + r * np.linalg.norm(w),
+        "support_point": lambda w: c + r * w / np.linalg.norm(w),
+        "project": lambda z: c + (z - c) / max(1.0, float(np.linalg.norm(z - c)) / r),
+    }
+    given = {name: functions[name] for name in kind.split(" and ")}
+    with pytest.raises(ValueError, match="a symmetric set"):
+        gaussian_floor(mean, covariance, ConvexSet(**given))
+
+
+def test_a_set_off_the_origin_around_the_mean_is_refused() -> None:
+    """Its mirror image does not hold the mean: only one class could be moved there."""
+    disc = ConvexSet(project=lambda z: [1.0, 1.0] + (z - 1.0) / max(1.0, 2 * float(np.linalg.norm(z - 1.0))))
+    with pytest.raises(ValueError, match="'project' must be the projection onto a symmetric set"):
+        gaussian_floor([1.2, 1.1], 1.0, disc)
+
+
+@pytest.mark.parametrize("mean", [[2.0], [2.0, 1.0], [1.0, 2.0, 3.0]])
+@pytest.mark.parametrize(
+    "support",
+    [lambda w: 1.0, lambda w: w @ w, lambda w: np.sqrt(np.linalg.norm(w)), lambda w: np.tanh(np.abs(w).sum())],
+)
+def test_a_support_function_that_is_not_homogeneous_is_refused(mean: Any, support: Any) -> None:
+    with pytest.raises(ValueError, match="'support' must be the support function of a set, which is twice as large"):
+        gaussian_floor(mean, 1.0, ConvexSet(support=support))
+
+
+def test_a_point_beyond_what_the_support_function_says_elsewhere() -> None:
+    """Even and homogeneous, and convex around the direction that is asked first, but not between the others."""
+
+    def support(w: Array) -> float:
+        angle = float(np.arctan2(w[1], w[0]))
+        return float(np.linalg.norm(w)) * (1 + 0.5 * np.cos(6 * angle))
+
+    with pytest.raises(ValueError, match="support"):
+        gaussian_floor([3.0, 1.0], [1.0, 9.0], ConvexSet(support=support))
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, np.pi / 2])
+def test_flat_sets_are_not_refused_for_rounding(angle: float) -> None:
+    """The support function of a segment is zero across it, but for rounding."""
+    end = np.array([np.cos(angle), np.sin(angle)])
+    mean = 0.4 * end + 2 * np.array([-np.sin(angle), np.cos(angle)])
+    for given in (
+        ConvexSet(support_point=lambda w: np.copysign(1.0, w @ end) * end),
+        ConvexSet(support=lambda w: abs(float(w @ end)), support_point=lambda w: np.copysign(1.0, w @ end) * end),
+        ConvexSet(project=lambda z: np.clip(z @ end, -1, 1) * end),
+    ):
+        assert gaussian_floor(mean, 1.0, given).separation == pytest.approx(2.0, abs=1e-10)
+
+
 def test_what_cannot_be_proved_is_not_handed_out() -> None:
     # Projected gradients would need a hundred thousand steps for a covariance as flat as this.
     axes = np.array([[0.8, -0.6], [0.6, 0.8]])

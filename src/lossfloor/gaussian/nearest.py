@@ -54,6 +54,12 @@ _ROUNDS, _MEMORY = 1000, 8
 _EPS = float(np.finfo(np.float64).eps)
 _NEVER = 1e-300  # an absolute tolerance that is never met first
 
+#: How well the functions of a set have to agree with each other.
+_AGREE = 1e-8
+_ODD = "the projection onto a symmetric set, which maps -z to minus what it maps z to"
+_EVEN = "the support function of a symmetric set, which is the same at w and -w"
+_HOMOGENEOUS = "the support function of a set, which is twice as large at 2 w as at w"
+
 
 class ConvergenceError(LossfloorError):
     """No shift could be proved to be the nearest within the tolerance."""
@@ -101,6 +107,8 @@ def nearest_shift(mean: FloatArray, covariance: Covariance, moves: SymmetricSet)
         If the functions of a `ConvexSet` contradict each other.
     """
     if moves.contains(mean):
+        if isinstance(moves, ConvexSet):
+            _agree("project", _ODD, moves.project(-mean), -mean)
         return Shift(mean.copy(), 0.0, 0.0, "inside")
     best: Shift | None = None
     for found in _candidates(mean, covariance, moves):
@@ -564,8 +572,9 @@ def _accelerated(
 
 
 def _by_projection(mean: FloatArray, covariance: Covariance, moves: ConvexSet) -> Iterator[Shift]:
-    near, mirrored = moves.project(mean), moves.project(-mean)
-    _agree("project", "the projection onto a symmetric set", near, -mirrored)
+    near = moves.project(mean)
+    for z in (mean, *float(np.linalg.norm(mean)) * np.eye(len(mean))):
+        _agree("project", _ODD, moves.project(-z), -moves.project(z))
     _agree("project", "a projection, which leaves its own values where they are", near, moves.project(near))
     metric = covariance.whiten(np.eye(len(mean)))
     hessian = metric.T @ metric
@@ -593,9 +602,13 @@ def _by_projection(mean: FloatArray, covariance: Covariance, moves: ConvexSet) -
             break
     touch, normal = proof
     _check_normal(touch, normal, moves)
+    for z in (best.shift, touch + normal):
+        _agree("project", _ODD, moves.project(-z), -moves.project(z))
     if moves.supports:
+        size = float(np.linalg.norm(touch))
+        value = _checked_support(moves, normal, size)
         what = "the support function of the set that 'project' goes to"
-        _agree("support", what, np.array(moves.support(normal)), np.array(normal @ touch))
+        _agree(moves.support_name, what, value, normal @ touch, size * float(np.linalg.norm(normal)))
     yield best
 
 
@@ -604,6 +617,7 @@ def _check_normal(touch: FloatArray, normal: FloatArray, moves: ConvexSet) -> No
     size = float(np.linalg.norm(touch))
     for step in 0.1 * size * np.vstack([np.eye(len(touch)), -np.eye(len(touch))]):
         other = moves.project(touch + step)
+        _agree("project", _ODD, moves.project(-touch - step), -other, size)
         if float(normal @ (other - touch)) > 1e-8 * size * float(np.linalg.norm(normal)):
             found = f"one that goes to {touch.tolist()} and {other.tolist()}, where the normals contradict each other"
             raise ValueError(f"'project' must be the Euclidean projection onto a convex set, got {found}")
@@ -616,6 +630,7 @@ def _by_support(mean: FloatArray, covariance: Covariance, moves: ConvexSet) -> I
     residual, z = target, np.zeros(len(mean))
     extent = float(np.linalg.norm(target))
     best = Shift(z, 0.0, extent, "support")
+    asked = _Asked(moves)
     idle = 0
     while idle < _PATIENCE:
         upper = float(np.linalg.norm(residual))
@@ -623,11 +638,7 @@ def _by_support(mean: FloatArray, covariance: Covariance, moves: ConvexSet) -> I
             best = Shift(mean.copy(), 0.0, 0.0, "support")
             break
         w = covariance.pull_back(residual / upper)
-        value, corner = moves.support(w), moves.support_point(w, attempt=idle)
-        if len(corners) == 0:
-            scale = np.array(value)
-            _agree("support", "the support function of a symmetric set", scale, np.array(moves.support(-w)))
-            _agree("support_point", "a point that reaches the support function", scale, np.array(w @ corner))
+        value, corner = asked.ask(w, attempt=idle)
         lower = max(best.lower, float(w @ mean) - value)
         if lower > upper + 1e-8 * (1.0 + extent):
             raise ValueError(
@@ -650,10 +661,57 @@ def _by_support(mean: FloatArray, covariance: Covariance, moves: ConvexSet) -> I
         z = weights @ corners
         residual = covariance.whiten(mean - z)
         extent = max(extent, float(np.abs(distances).max()))
+    asked.check()
     yield best
 
 
-def _agree(name: str, what: str, one: FloatArray, other: FloatArray) -> None:
-    """Check that the functions of a set say what those of such a set must."""
-    if np.max(np.abs(one - other)) > 1e-8 * max(float(np.max(np.abs(one))), float(np.max(np.abs(other)))):
-        raise ValueError(must(name, what, f"{one.tolist()} and {other.tolist()}, which should be equal"))
+def _checked_support(moves: ConvexSet, w: FloatArray, size: float) -> float:
+    """Return the support function at w, where it has to be that of a symmetric set; `size` is about that of the set."""
+    value, scale = moves.support(w), size * float(np.linalg.norm(w))
+    _agree(moves.support_name, _EVEN, value, moves.support(-w), scale)
+    _agree(moves.support_name, _HOMOGENEOUS, 2 * value, moves.support(2 * w), 2 * scale)
+    return value
+
+
+class _Asked:
+    """What a support function said in the directions that a solution rests on, checked against each other."""
+
+    def __init__(self, moves: ConvexSet) -> None:
+        self._moves = moves
+        self._answers: list[tuple[FloatArray, float, FloatArray]] = []
+        self._size = 0.0
+
+    def ask(self, w: FloatArray, attempt: int) -> tuple[float, FloatArray]:
+        """Return the support function at w and a corner that reaches it."""
+        corner = self._moves.support_point(w, attempt=attempt)
+        self._size = max(self._size, float(np.linalg.norm(corner)))
+        if not self._answers:
+            for axis in np.eye(len(w)):
+                _checked_support(self._moves, axis, self._size)
+        value = _checked_support(self._moves, w, self._size)
+        if self._moves.gives_points:  # what is got by differentiating beside a crease all but reaches it
+            scale = self._size * float(np.linalg.norm(w))
+            _agree("support_point", "a point that reaches the support function", value, w @ corner, scale)
+        self._answers.append((w, value, corner))
+        return value, corner
+
+    def check(self) -> None:
+        """Check that no corner, nor its mirror image, lies beyond what the function said of any direction."""
+        if not self._answers:
+            return
+        directions, values, corners = (np.array(part) for part in zip(*self._answers, strict=True))
+        excess = np.abs(directions @ corners.T) - values[:, None]
+        sizes = np.linalg.norm(directions, axis=1)[:, None] * np.maximum(np.linalg.norm(corners, axis=1), self._size)
+        beyond = excess > 10 * _AGREE * sizes
+        if beyond.any():
+            i, j = np.argwhere(beyond)[0].tolist()
+            found = f"{values[i].item()!r} at {directions[i].tolist()}; {corners[j].tolist()} or its mirror is beyond"
+            raise ValueError(must(self._moves.support_name, "the support function of a symmetric convex set", found))
+
+
+def _agree(name: str, what: str, one: FloatArray | float, other: FloatArray | float, scale: float = 0.0) -> None:
+    """Check that the functions of a set say what those of such a set must, relative to a scale or what is larger."""
+    first, second = np.asarray(one), np.asarray(other)
+    largest = max(float(np.max(np.abs(first))), float(np.max(np.abs(second))), scale)
+    if np.max(np.abs(first - second)) > _AGREE * largest:
+        raise ValueError(must(name, what, f"{first.tolist()} and {second.tolist()}, which should be equal"))

@@ -137,6 +137,10 @@ class ConvexSet(SupportedSet):
 
     Notes
     -----
+    The functions are checked wherever a solution uses them, and along the axes: that the set is symmetric, that the
+    support function is positively homogeneous, and that no point found lies beyond it.  What contradicts this is a
+    ValueError of `lossfloor.gaussian.gaussian_floor`.
+
     A projection converges at a rate that depends on the condition of the covariance, and suits high
     dimensions.  The other two suit some tens of features.  What rests on a numerical derivative is certified
     only as far as that derivative is right, to about ``1e-11`` of the size of the set.
@@ -174,6 +178,16 @@ class ConvexSet(SupportedSet):
     def projects(self) -> bool:
         """Whether there is a projection."""
         return self._project is not None
+
+    @property
+    def gives_points(self) -> bool:
+        """Whether points that reach the support function are given, not got by differentiating."""
+        return self._support_point is not None
+
+    @property
+    def support_name(self) -> str:
+        """The argument that the support function comes from."""
+        return "support_point" if self._support is None else "support"
 
     @property
     def supports(self) -> bool:
