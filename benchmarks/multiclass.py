@@ -141,7 +141,7 @@ def peer_bound(n: int, eps: str, degree: int, loss: str) -> dict[str, Any]:
     began = time.perf_counter()
     floor = lf.floor(X, y, lf.L2(eps, unit=255))
     graph, meeting = floor._graph, floor._meeting  # the graph is not what is compared
-    from lossfloor.multiclass.cliques import Separator
+    from lossfloor.solvers.many.separation import Separator
 
     graph_seconds = time.perf_counter() - began
     began = time.perf_counter()

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lossfloor as lf
 from lossfloor.adversaries import Box, CustomAdversary, EditDistance, Hamming, WeightedLp
-from lossfloor.classifier import CHOICES, FloorClassifier, _least_distances
+from lossfloor.classifiers.two_class import CHOICES, FloorClassifier, _least_distances
 
 
 @parametrize_with_checks([FloorClassifier(), FloorClassifier(lf.Linf(0.3), choice="nearest")])

@@ -20,8 +20,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import lossfloor as lf
-from lossfloor.cli import _output
 from lossfloor.cli.app import app
+from lossfloor.reporting import numbers
 
 DIGITS = ["digits", "--classes", "3", "8"]
 SMALL = [*DIGITS, "--n-per-class", "40"]
@@ -411,7 +411,6 @@ MISTAKES = {
         "different files",
     ),
     "verify nothing": (["verify", "none.npz", "--data", *DIGITS], "none.npz does not exist"),
-    "verify too many classes": (["verify", __file__, "--data", "digits"], "choose two"),
     "curve without eps": (["curve", *DIGITS, "--l2"], "--eps-to"),
     "curve without norm": (["curve", *DIGITS, "--eps", "1"], "exactly one"),
     "curve with two norms": (["curve", *DIGITS, "--l2", "--lp", "3", "--eps", "1"], "got --l2 and --lp"),
@@ -608,6 +607,14 @@ def _documented() -> set[str]:
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
+def test_verify_needs_the_two_classes_of_the_result(tmp_path: Path) -> None:
+    saved = tmp_path / "result.npz"
+    run_well("floor", *SMALL, "--l2", "1", "--save", saved)
+    refused = run("verify", saved, "--data", "digits")
+    assert refused.exit_code == 2
+    assert "choose two with --classes" in refused.stderr
+
+
 def test_every_key_is_documented(tmp_path: Path) -> None:
     saved, soft = tmp_path / "result.npz", tmp_path / "soft.npz"
     more = ["--loss", "brier", "--cost", "3=2", "--save", saved, "--soft-labels", soft]
@@ -619,19 +626,20 @@ def test_every_key_is_documented(tmp_path: Path) -> None:
     for path in (saved, soft, tmp_path / "many.npz"):
         with np.load(path) as arrays:
             keys |= {re.sub("^(cross_entropy|zero_one)_", "LOSS_", name) for name in arrays}
-    # A rejected proof has the first, floors with bounds the second: test_cli_adversaries.py looks at these.
-    assert keys | {"reason", "upper"} == _documented()
+    # A rejected proof has the first, floors with bounds the second (see test_cli_adversaries.py), curves of functions
+    # the third.
+    assert keys | {"reason", "upper", "adversaries"} == _documented()
 
 
 @pytest.mark.parametrize(
     "value", [Fraction(1, 3), Fraction(2, 3), Fraction(1, 7 * 10**9), 0.1, 0.30000000000000004, 0.0, 1.5]
 )
 def test_printed_bounds_are_bounds(value: float | Fraction) -> None:
-    low, high = Fraction(_output.at_least(value)), Fraction(_output.at_most(value))
+    low, high = Fraction(numbers.at_least(value)), Fraction(numbers.at_most(value))
     assert low <= Fraction(value) <= high
     assert high - low <= Fraction(value) / 10**8
-    assert _output.bounds((float(value), float(value) + 1)).startswith(_output.at_least(float(value)))
+    assert numbers.bounds((float(value), float(value) + 1)).startswith(numbers.at_least(float(value)))
 
 
 def test_an_upper_bound_may_be_infinite() -> None:
-    assert _output.bounds((0.25, float("inf"))) == "0.25 to inf"
+    assert numbers.bounds((0.25, float("inf"))) == "0.25 to inf"

@@ -424,7 +424,7 @@ def test_a_hostile_file_is_refused(content: bytes, told: str, table: Any, tmp_pa
     [
         (described("lower=0", "upper=1", "eps=1"), "leave out its eps, k or shifts"),
         (described(name="finite-sets"), "leave out its eps, k or shifts"),
-        (described(name="sparse-linf"), "sparse-linf has two budgets: give eps or k with --param"),
+        (described(name="sparse-linf"), "sparse-linf has two budgets: set eps or k with --param"),
         ([*described("lower=0", "upper=1"), "--at", "brier=0.1"], "--at needs one of --l2"),
         (described(name="hamming"), "'k' must be a whole number"),
     ],

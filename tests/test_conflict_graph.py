@@ -15,7 +15,7 @@ from scipy.sparse import csgraph
 import lossfloor as lf
 from lossfloor import ConflictGraph, conflicts
 from lossfloor.adversaries import BitRows, ListRows
-from lossfloor.conflicts.graph import prefers_lists
+from lossfloor.graphs.bipartite import prefers_lists
 
 SIZES = [(1, 1), (1, 64), (7, 65), (64, 1), (12, 128), (3, 0), (0, 3), (0, 0)]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lossfloor as lf
-from lossfloor import curves
+from lossfloor.floors import two_class_curve as curves
 
 
 def digits():

@@ -175,12 +175,13 @@ def test_sums_of_roots_that_differ_in_the_hundredth_digit() -> None:
     # sqrt(n - 1) + sqrt(n + 1) comes very near to 2 sqrt(n), and never meets it.
     n = 10**50
     assert exact.norm_at_most([], 0, Fraction(3, 2), Fraction(0))
-    near = exact._sign_of_root_sum({n - 1: 1, n + 1: 1, n: -2}, 2, 2000)
-    assert near == -1
-    assert exact._sign_of_root_sum({n - 1: 1, n + 1: 1, n: -2}, 2, 64) is None
-    assert exact._independent_roots({8: 1, 18: 1, 50: -1}, 2) == {}  # 2 + 3 - 5, times sqrt 2
-    assert exact._independent_roots({8: 1, 18: 1, 50: -1, 3: 4}, 2) == {3: 4}
-    assert exact._independent_roots({16: 1, 54: 1, 250: -1}, 3) == {}  # 2 + 3 - 5, times the cube root of 2
+    counts = {n - 1: 1, n + 1: 1, n: -2}
+    assert exact._sign_of_power_sum(counts, Fraction(1, 2), 600) == -1
+    assert exact._sign_of_power_sum(counts, Fraction(1, 2), 20) is None
+    assert exact._independent_powers({8: 1, 18: 1, 50: -1}, Fraction(1, 2)) == {}  # 2 + 3 - 5, times sqrt 2
+    assert exact._independent_powers({8: 1, 18: 1, 50: -1, 3: 4}, Fraction(1, 2)) == {3: 4}
+    assert exact._independent_powers({16: 1, 54: 1, 250: -1}, Fraction(1, 3)) == {}  # 2 + 3 - 5, times cbrt 2
+    assert exact._independent_powers({8: 1, 18: 1, 50: -1}, Fraction(3, 2)) == {2: 8 * 2 + 27 * 2 - 125 * 2}
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=8))

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import lossfloor as lf
 from lossfloor.adversaries import Adversary
 from lossfloor.cli.app import app
-from lossfloor.pairwise import one_vs_rest_bound
+from lossfloor.floors.pairwise import one_vs_rest_bound
 
 
 def plane(seed: int, n: int, k: int) -> tuple[Any, Any]:

@@ -14,10 +14,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 import lossfloor as lf
-from lossfloor.plotting import picture_format, plot_curve, save_figure
+from lossfloor.reporting.plots import picture_format, plot_curve, save_figure
 
 if TYPE_CHECKING:
-    from lossfloor.curves import Curve
+    from lossfloor.floors.two_class_curve import Curve
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_no_display_and_no_pyplot_is_needed(tmp_path: Path) -> None:
         "import sys\n"
         "sys.modules['matplotlib.pyplot'] = None\n"
         "import lossfloor as lf\n"
-        "from lossfloor.plotting import save_figure\n"
+        "from lossfloor.reporting.plots import save_figure\n"
         "ax = lf.curve([[0.0], [1.0]], [0, 1], lf.L2, eps=[0, 1]).plot()\n"
         f"save_figure(ax, {str(tmp_path / 'c.png')!r})\n"
     )

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 import lossfloor as lf
 from lossfloor.adversaries import CustomAdversary, EditDistance, FiniteSets, Hamming, WeightedLp
-from lossfloor.strategy import between, in_balls
+from lossfloor.attacks.two_class import between, in_balls
 
 PROPER = ["cross-entropy", "brier", "spherical"]
 

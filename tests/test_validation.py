@@ -11,7 +11,7 @@ from scipy import sparse
 
 import lossfloor as lf
 from lossfloor import conflicts
-from lossfloor._validation import as_fraction, as_labels, as_points, must, one_of, unknown
+from lossfloor._checks import as_fraction, as_labels, as_points, must, one_of, unknown
 
 
 def good() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import lossfloor as lf
-from lossfloor.plotting import plot_curve, save_figure
+from lossfloor.reporting.plots import plot_curve, save_figure
 
 data = lf.load("digits", classes=(3, 8))
 figure = Figure(figsize=(9.6, 3.2), layout="constrained")

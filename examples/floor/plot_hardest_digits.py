@@ -9,7 +9,7 @@ a classifier that knows all the answers gives them up, because the adversary can
 from matplotlib.figure import Figure
 
 import lossfloor as lf
-from lossfloor.plotting import save_figure
+from lossfloor.reporting.plots import save_figure
 
 data = lf.load("digits", classes=(3, 8))
 floor = lf.floor(data.X, data.y, lf.L2(1, unit=data.unit))

@@ -33,19 +33,14 @@ if TYPE_CHECKING:
         Union,
         WeightedLp,
     )
+    from lossfloor.attacks import Attack, PerturbedData
     from lossfloor.audits import Audit, audit
-    from lossfloor.classifier import FloorClassifier
-    from lossfloor.conflicts import ConflictGraph
-    from lossfloor.curves import Curve, curve
+    from lossfloor.classifiers import FloorClassifier, MulticlassFloorClassifier
     from lossfloor.datasets import Dataset, load
     from lossfloor.exceptions import CertificateError, DatasetNotFoundError, LossfloorError, WeakAttackWarning
-    from lossfloor.floors import Floor, floor
+    from lossfloor.floors import Curve, Floor, MulticlassFloor, PairwiseFloors, curve, floor, pairwise_floors
     from lossfloor.gaussian import GaussianFloor, gaussian_floor
-    from lossfloor.multiclass import MulticlassFloor
-    from lossfloor.multiclass_classifier import MulticlassFloorClassifier
-    from lossfloor.pairwise import PairwiseFloors, pairwise_floors
-    from lossfloor.perturbed import PerturbedData
-    from lossfloor.strategy import Attack
+    from lossfloor.graphs import ConflictGraph
 
 __version__ = "0.1.0"
 
@@ -97,19 +92,14 @@ __all__ = [
 # The modules that the public names come from.  A module is imported when one of its names is first used, so that
 # `import lossfloor` is quick and nobody pays for what they do not use.
 _HOMES = {
+    "attacks": ["Attack", "PerturbedData"],
     "audits": ["Audit", "audit"],
-    "classifier": ["FloorClassifier"],
-    "conflicts": ["ConflictGraph"],
-    "curves": ["Curve", "curve"],
+    "classifiers": ["FloorClassifier", "MulticlassFloorClassifier"],
     "datasets": ["Dataset", "load"],
     "exceptions": ["CertificateError", "DatasetNotFoundError", "LossfloorError", "WeakAttackWarning"],
-    "floors": ["Floor", "floor"],
+    "floors": ["Curve", "Floor", "MulticlassFloor", "PairwiseFloors", "curve", "floor", "pairwise_floors"],
     "gaussian": ["GaussianFloor", "gaussian_floor"],
-    "multiclass": ["MulticlassFloor"],
-    "multiclass_classifier": ["MulticlassFloorClassifier"],
-    "pairwise": ["PairwiseFloors", "pairwise_floors"],
-    "perturbed": ["PerturbedData"],
-    "strategy": ["Attack"],
+    "graphs": ["ConflictGraph"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

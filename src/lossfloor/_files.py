@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 
 #: Bytes of one array above which a file is not read.
 _MOST_BYTES = 1 << 36

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lossfloor._checks import as_labels, must, one_of
 from lossfloor._files import write_whole
-from lossfloor._validation import as_labels, must, one_of
 from lossfloor.adversaries import NormBall, from_config
 from lossfloor.exceptions import MissingDependencyError, WeakAttackWarning
 from lossfloor.floors import Floor

@@ -6,8 +6,10 @@ pass with a rounding bound leaves open; the checker of certificates uses it too,
 
 from __future__ import annotations
 
+import collections
+import decimal
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +20,8 @@ import numpy.typing as npt
 Order = Fraction | None
 #: Largest numerator of an order p: exact comparisons raise integers to that power.
 LARGEST_POWER = 10_000
+#: Powers of whole numbers up to so many bits are written out.
+_FEW_BITS = 1 << 14
 
 
 def fraction_of(number: float | np.number[Any]) -> Fraction:
@@ -120,59 +124,155 @@ def norm_at_most(steps: Sequence[int], exponent: int, order: Order, radius: Frac
     if radius < 0:
         return False
     bound = radius / power_of_two(exponent)  # in the units of the steps
-    if order is None:
-        return bool(max(steps, default=0) <= bound)
-    if order.denominator == 1:
+    largest = max(steps, default=0)
+    if order is None or largest > bound:  # no norm is below the maximum norm
+        return bool(largest <= bound)
+    if order.denominator == 1 and order * _size(largest, bound) <= _FEW_BITS:
         p = order.numerator
         return bool(sum(step**p for step in steps) <= bound**p)
-    return _rational_power_sum_at_most(steps, order, bound)
+    return _power_sum_at_most([step for step in steps if step], order, bound)
 
 
-def _rational_power_sum_at_most(steps: Iterable[int], order: Fraction, bound: Fraction) -> bool:
-    """Tell whether ``sum(step**order) <= bound**order`` for an order that is no integer.
+def norm_near(steps: Sequence[int], exponent: int, order: Order) -> Fraction:
+    """Return a rational next to the norm of a vector: what it is above the largest step is right to a relative 2**-120.
 
-    With order = a/b each term is a b-th root of an integer.  Roots of that kind whose ratios are irrational are
-    linearly independent over the rationals (Besicovitch 1940), so the two sides are equal only if they are term by
-    term, once each root is written as an integer times the root of a number without b-th powers.  If they differ,
-    intervals of growing precision separate them.
+    Parameters
+    ----------
+    steps, exponent, order
+        As for `norm_at_most`.
+
+    Notes
+    -----
+    With the other steps in proportion to the largest, and r the sum of their powers, the norm is the largest step times
+    ``1 + g`` with ``g = (1 + r)**(1/p) - 1``, which is r / p up to a relative r.
     """
-    a, b = order.numerator, order.denominator
-    counts: dict[int, int] = {}
-    scale = bound.denominator  # multiply both sides by scale**order, so that every radicand is an integer
-    for step in steps:
-        radicand = (step * scale) ** a
-        counts[radicand] = counts.get(radicand, 0) + 1
-    right = bound.numerator**a
-    counts[right] = counts.get(right, 0) - 1
-    counts = {radicand: count for radicand, count in counts.items() if count != 0 and radicand != 0}
-    if not counts:
-        return True
-    precision = 64
-    while precision <= 1024:
-        sign = _sign_of_root_sum(counts, b, precision)
-        if sign is not None:
-            return sign < 0
-        precision *= 4
-    reduced = _independent_roots(counts, b)
-    if not reduced:
-        return True
-    while True:
-        sign = _sign_of_root_sum(reduced, b, precision)
-        if sign is not None:
-            return sign < 0
-        precision *= 2
+    unit, largest = power_of_two(exponent), max(steps, default=0)
+    counts = collections.Counter(step for step in steps if step)
+    counts[largest] -= 1
+    if order is None or largest == 0 or not any(counts.values()):
+        return largest * unit
+    if order == 1:
+        return sum(steps) * unit
+    powers = _Powers(order, 90, largest, len(counts))
+    top, rest = powers.log(largest), decimal.Decimal(0)
+    for step, count in counts.items():
+        rest = powers.add(rest, powers.multiply(powers.of_log(powers.subtract(powers.log(step), top)), count))
+    a, b, context = order.numerator, order.denominator, powers.context
+    if rest.adjusted() < -40:
+        growth = context.divide(powers.multiply(rest, b), a)
+    else:  # 90 digits less 41 that the 1 takes away
+        root = context.exp(context.divide(powers.multiply(context.ln(powers.add(rest, 1)), b), a))
+        growth = powers.subtract(root, 1)
+    return (1 + Fraction(growth)) * largest * unit
 
 
-def _sign_of_root_sum(counts: dict[int, int], degree: int, precision: int) -> int | None:
-    """Return the sign of ``sum(count * radicand**(1/degree))``, or None if `precision` bits do not tell."""
-    low = high = 0
-    for radicand, count in counts.items():
-        root = integer_root(radicand << (degree * precision), degree)
-        low += count * (root if count > 0 else root + 1)
-        high += count * (root + 1 if count > 0 else root)
-    if low > 0:
-        return 1
-    return -1 if high < 0 else None
+def _size(largest: int, bound: Fraction) -> int:
+    """Bound the bits of whole numbers up to the larger one of two, over a common denominator."""
+    return max(largest.bit_length() + bound.denominator.bit_length(), bound.numerator.bit_length())
+
+
+def _power_sum_at_most(steps: Sequence[int], order: Fraction, bound: Fraction) -> bool:
+    """Tell whether ``sum(step**order) <= bound**order`` where the powers are irrational or long.
+
+    No step is above the bound.  Powers in proportion to that of the bound are computed with ever more digits until
+    these tell.  They always do unless both sides are equal; whether they are is asked once several hundred digits
+    do not tell, see `_is_tie`.
+    """
+    if not steps or max(steps) == bound:
+        return len(steps) <= 1
+    values = [step * bound.denominator for step in steps]
+    common = math.gcd(bound.numerator, *values)
+    counts = collections.Counter(value // common for value in values)
+    counts[bound.numerator // common] = -1
+    for digits in (20, 80, 320):
+        sign = _sign_of_power_sum(counts, order, digits)
+        if sign is not None:
+            return sign < 0
+    if _is_tie(counts, order):
+        return True
+    digits = 640
+    while (sign := _sign_of_power_sum(counts, order, digits)) is None:
+        digits *= 2
+    return sign < 0
+
+
+def _sign_of_power_sum(counts: Mapping[int, int], order: Fraction, digits: int) -> int | None:
+    """Return the sign of ``sum(count * value**order)`` for values above 0, or None if `digits` digits do not tell.
+
+    Every power, in proportion to the largest, is right up to a relative 0.01 * 10**-digits (see `_Powers`), and the
+    sum of n terms is rounded n times more.
+    """
+    powers = _Powers(order, digits, max(counts), len(counts))
+    top = powers.log(max(counts))
+    total, spread = decimal.Decimal(0), decimal.Decimal(0)
+    for value, count in counts.items():
+        term = powers.multiply(powers.of_log(powers.subtract(powers.log(value), top)), count)
+        total, spread = powers.add(total, term), powers.add(spread, term.copy_abs())
+    if total.copy_abs() <= spread.scaleb(-digits, powers.context):
+        return None
+    return -1 if total.is_signed() else 1
+
+
+class _Powers:
+    """Powers by way of logarithms, right up to a relative ``0.01 * 10**-digits``.
+
+    `decimal` rounds logarithms and exponentials correctly, to a relative 10^(1 - prec) / 2.  A logarithm is that of
+    the leading bits plus those of powers of two, together below the number of bits; so the exponent of a power, the
+    difference of two logarithms times the order, is below ``2 size`` with ``size = order * bits`` and off by less than
+    ``10 size 10^(1 - prec)``, and the power by that in proportion.  With ``10^guard >= 10^4 size`` digits more that
+    is at most 0.01 * 10^-digits.
+
+    Parameters
+    ----------
+    order : Fraction
+        Above 0.
+    digits : int
+    largest : int
+        No logarithm is asked of a larger number.
+    terms : int, default 1
+        How many such powers are to be added, each time with a rounding.
+    """
+
+    def __init__(self, order: Fraction, digits: int, largest: int, terms: int = 1) -> None:
+        size = int(order + 1) * largest.bit_length() + terms
+        precision = digits + len(str(size)) + 4
+        self._order = order
+        self._bits = 4 * precision  # leading bits: a relative error below 2**(1 - 4 prec) < 10**-prec
+        self.context = decimal.Context(
+            prec=precision,
+            rounding=decimal.ROUND_HALF_EVEN,
+            Emin=decimal.MIN_EMIN,
+            Emax=decimal.MAX_EMAX,
+            traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
+        )
+        self.add, self.subtract, self.multiply = self.context.add, self.context.subtract, self.context.multiply
+        self._log_two = self.context.ln(decimal.Decimal(2))
+
+    def log(self, value: int) -> decimal.Decimal:
+        """Return the logarithm of a whole number above 0."""
+        shift = max(0, value.bit_length() - self._bits)
+        leading = self.context.ln(decimal.Decimal(value >> shift))
+        return self.add(leading, self.multiply(self._log_two, shift)) if shift else leading
+
+    def of_log(self, log: decimal.Decimal) -> decimal.Decimal:
+        """Return the power of the number with this logarithm."""
+        a, b = self._order.numerator, self._order.denominator
+        return self.context.exp(self.context.divide(self.multiply(log, a), b))
+
+
+def _is_tie(counts: Mapping[int, int], order: Fraction) -> bool:
+    """Tell whether ``sum(count * value**order) == 0``.
+
+    With order = a/b each power is a b-th root of an integer.  Roots of that kind whose ratios are irrational are
+    linearly independent over the rationals (Besicovitch 1940), so the sum is zero only if it is term by term, once
+    each root is written as an integer times the root of a number without b-th powers.
+    """
+    if order.denominator > 1:
+        return not _independent_powers(counts, order)
+    a, prime = order.numerator, (1 << 127) - 1
+    if sum(count * pow(value, a, prime) for value, count in counts.items()) % prime:  # spares most long powers
+        return False
+    return bool(sum(count * value**a for value, count in counts.items()) == 0)
 
 
 def integer_root(number: int, degree: int) -> int:
@@ -195,23 +295,29 @@ def integer_root(number: int, degree: int) -> int:
         root = step
 
 
-def _independent_roots(counts: dict[int, int], degree: int) -> dict[int, int]:
-    """Gather roots that are rational multiples of each other; the sum is zero only if nothing is left.
+def _independent_powers(counts: Mapping[int, int], order: Fraction) -> dict[int, int]:
+    """Gather powers ``value**(a/b)`` that are rational multiples of each other; a sum is zero only if nothing is left.
 
-    The radicands are written over pairwise coprime bases, none of them a perfect power; then the part of each without
-    `degree`-th powers is read off the exponents.  No number has to be factored.
+    The values are written over pairwise coprime bases, none of them a perfect power; then the part of each power
+    that is no b-th power of an integer is read off the exponents.  No number has to be factored.
+
+    Returns
+    -------
+    dict
+        How often each b-th root of a number without b-th powers is in the sum.
     """
+    a, b = order.numerator, order.denominator
     bases = _coprime_bases(counts)
     gathered: dict[int, int] = {}
-    for radicand, count in counts.items():
-        rest, outside, inside = radicand, 1, 1
+    for value, count in counts.items():
+        rest, outside, inside = value, 1, 1
         for base in bases:
             exponent = 0
             while rest % base == 0:
                 rest //= base
                 exponent += 1
-            outside *= base ** (exponent // degree)
-            inside *= base ** (exponent % degree)
+            outside *= base ** (exponent * a // b)
+            inside *= base ** (exponent * a % b)
         gathered[inside] = gathered.get(inside, 0) + count * outside
     return {inside: count for inside, count in gathered.items() if count != 0}
 
@@ -235,34 +341,81 @@ def _coprime_bases(numbers: Iterable[int]) -> list[int]:
 
 def _without_power(number: int) -> int:
     """Return the smallest integer of which `number` is a power."""
-    for degree in range(number.bit_length(), 1, -1):
-        root = integer_root(number, degree)
-        if root > 1 and root**degree == number:
-            return root
+    for degree in range(2, number.bit_length()):
+        if any(degree % factor == 0 for factor in range(2, math.isqrt(degree) + 1)):
+            continue  # a power of degree 6 is one of degree 2
+        while (root := integer_root(number, degree)) > 1 and root**degree == number:
+            number = root
     return number
 
 
 def power_bracket(value: Fraction, order: Fraction) -> tuple[float, float]:
-    """Return doubles ``lower <= value**order <= upper`` for a non-negative value and a positive rational order."""
-    a, b = order.numerator, order.denominator
-    power = value**a
-    if b == 1:
-        return bracket(power)
-    if power == 0:
+    """Return doubles ``lower <= value**order <= upper`` for a non-negative value and a positive rational order.
+
+    At most one double lies between them, none if the power is a rational of moderate length.
+    """
+    if order.denominator == 1 and order * _bits_of(value) <= _FEW_BITS:
+        return bracket(value**order.numerator)
+    if value == 0:
         return 0.0, 0.0
-    # Scale so that the integer root has at least 128 bits.
-    size = power.numerator.bit_length() - power.denominator.bit_length()
-    shift = max(0, 128 - size // b)
-    root = integer_root((power.numerator << (b * shift)) // power.denominator, b)
-    return bracket(Fraction(root, 1 << shift))[0], bracket(Fraction(root + 1, 1 << shift))[1]
+    near = _power(value, order, 40)
+    if near.adjusted() < -400:  # no double between, and no use for so many digits
+        return 0.0, math.ulp(0.0)
+    if near.adjusted() > 400:
+        return float(np.finfo(np.float64).max), math.inf
+    margin = Fraction(1, 10**40)
+    return bracket(Fraction(near) * (1 - margin))[0], bracket(Fraction(near) * (1 + margin))[1]
 
 
 def power_near(value: Fraction, order: Fraction) -> Fraction:
-    """Return a rational within a relative 2**-120 of ``value**order``, for a non-negative value."""
-    a, b = order.numerator, order.denominator
-    power = value**a
-    if power == 0 or b == 1:
-        return power
-    size = power.numerator.bit_length() - power.denominator.bit_length()
-    shift = max(0, 160 - size // b)
-    return Fraction(integer_root((power.numerator << (b * shift)) // power.denominator, b), 1 << shift)
+    """Return a rational within a relative 2**-120 of ``value**order``, for a value >= 0 and an order > 0."""
+    if value == 0 or order == 1:
+        return value
+    return Fraction(_power(value, order, 40))
+
+
+def nearest_root(value: Fraction, degree: int, unit: Fraction) -> float:
+    """Return the double nearest to ``unit * value**(1/degree)``; infinity where that is beyond all doubles.
+
+    Parameters
+    ----------
+    value : Fraction
+        At least 0.
+    degree : int
+    unit : Fraction
+        Above 0.
+    """
+    if value == 0:
+        return 0.0
+    near, margin = Fraction(_power(value, Fraction(1, degree), 40)) * unit, Fraction(1, 10**40)
+    lower, upper = nearest_double(near * (1 - margin)), nearest_double(near * (1 + margin))
+    if lower == upper or math.isinf(upper):
+        return upper
+    middle = (Fraction(lower) + Fraction(upper)) / 2  # differences of doubles are often the middle of two
+    power = (middle / unit) ** degree
+    if power == value:
+        return nearest_double(middle)
+    return lower if value < power else upper
+
+
+def root_at_least(value: Fraction, order: Fraction) -> Fraction:
+    """Return a rational that is at least ``value**(1/order)``, and above it by a relative 10**-39 at most."""
+    return Fraction(_power(value, 1 / order, 40)) * (1 + Fraction(1, 10**40)) if value > 0 else value
+
+
+def nearest_double(value: Fraction) -> float:
+    """Return the double nearest to a number, or infinity with its sign if it is beyond them all."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _power(value: Fraction, order: Fraction, digits: int) -> decimal.Decimal:
+    """Return ``value**order`` up to a relative 10**-digits, for a positive value."""
+    powers = _Powers(order, digits, max(value.numerator, value.denominator))
+    return powers.of_log(powers.subtract(powers.log(value.numerator), powers.log(value.denominator)))
+
+
+def _bits_of(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())

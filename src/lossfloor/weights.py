@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 
 #: Denominators up to this count as small: such a weight is read as the rational number it appears to be.
 _SMALL_DENOMINATOR = 10**6

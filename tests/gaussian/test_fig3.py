@@ -13,7 +13,7 @@ import pytest
 import lossfloor as lf
 from lossfloor.gaussian import gaussian_floor
 from lossfloor.paper import Figure3, figure3
-from lossfloor.plotting import save_figure
+from lossfloor.reporting.plots import save_figure
 
 
 @pytest.fixture(scope="module")

@@ -298,7 +298,7 @@ def test_files_bring_everything_back(tmp_path: Path) -> None:
         ("adversary", np.array("[1]"), "no JSON object"),
         ("adversary", np.array("{"), "not JSON"),
         ("degrees", np.zeros(3), "number of conflicts of each example"),
-        ("limits", np.array("[]"), "the seconds of each stage"),
+        ("limits", np.array("[]"), "its limits"),
         ("zero_one_offsets", None, "has no part 'zero_one_offsets'"),
         ("seconds", None, "degrees, limits and seconds"),
     ],

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 import lossfloor as lf
 from lossfloor.adversaries import Adversary
+from lossfloor.adversaries.comparison import can_do_no_less
 from lossfloor.cli.app import app
-from lossfloor.multiclass import MulticlassCurve
-from lossfloor.multiclass.curve import can_do_no_less
+from lossfloor.floors import MulticlassCurve
 
 EPS = [0.3, 0.5, 0.7, 0.9, 1.1]
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lossfloor.multiclass import dual
+from lossfloor.solvers.many import dual
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -12,8 +12,8 @@ from scipy.optimize import linprog
 
 import lossfloor as lf
 from lossfloor.losses import Brier, Convex, CrossEntropy, ZeroOne, tilted_minimum
-from lossfloor.multiclass import solve
-from lossfloor.multiclass.separable import SeparableLoss
+from lossfloor.solvers.many import cutting_planes
+from lossfloor.solvers.many.separable import SeparableLoss
 
 Lines = list[tuple[float, float]]
 
@@ -148,7 +148,7 @@ def test_random_callables_of_three_classes_are_bracketed(seed: int) -> None:
 
 
 def test_small_components_are_polished_where_the_first_order_method_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solve, "_STALLED_ROUNDS", 0)  # gives up at once
+    monkeypatch.setattr(cutting_planes, "_STALLED_ROUNDS", 0)  # gives up at once
     rng = np.random.default_rng(5)
     X, y = rng.normal(size=(60, 2)) * 2, np.arange(60) % 4
     polished: Any = lf.floor(X, y, lf.L2(0.9), gap=1e-7)
@@ -165,7 +165,7 @@ def test_small_components_are_polished_where_the_first_order_method_stops(monkey
 
 @pytest.mark.parametrize("limit", [None, 2])
 def test_polished_bounds_hold_with_a_limited_degree(monkeypatch: pytest.MonkeyPatch, limit: int | None) -> None:
-    monkeypatch.setattr(solve, "_STALLED_ROUNDS", 0)
+    monkeypatch.setattr(cutting_planes, "_STALLED_ROUNDS", 0)
     X = [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
     solution = lf.floor(X, ["a", "b", "c"], lf.L2(1), max_degree=limit, gap=1e-6).solution("zero-one")
     assert solution.lower == pytest.approx(2 / 3 if limit is None else 1 / 2, abs=1e-6)
@@ -222,7 +222,7 @@ def test_three_touching_balls_of_different_radii_are_proved(seed: int) -> None:
         (Convex(lambda q: 1 / q), lambda s: np.where(s > 1, 2 * np.sqrt(np.maximum(s, 1)), 1 + s)),
         (Convex(lambda q: np.maximum(1000 * (0.5 - q), 0)), lambda s: np.minimum(s / 2, 500)),
     ],
-    ids=repr,
+    ids=["cross-entropy", "0-1", "Brier", "1/q", "steep"],
 )
 def test_tilted_minima_are_below_the_truth_and_near_it(loss: Any, exact: Any) -> None:
     s = np.concatenate([[0, 1e-9, 0.5, 1, 2, 1000, 1e6], np.random.default_rng(0).exponential(1, 2000)])

@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lossfloor as lf
 from lossfloor.adversaries import Adversary
-from lossfloor.perturbed import PerturbedData
+from lossfloor.attacks.perturbed import PerturbedData
 
 ADVERSARIES = [lf.L2(0.8), lf.Linf(0.5), lf.L1(1.0), lf.Box(lower=0.5, upper=0.9), lf.Clipped(lf.L2(0.8), -2, 2)]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lossfloor._validation import must, unknown
-from lossfloor.adversaries.base import Adversary, BitRows, ConflictRows, ListRows
+from lossfloor._checks import must, unknown
+from lossfloor.adversaries.base import Adversary
 from lossfloor.adversaries.box import Box
 from lossfloor.adversaries.custom import CustomAdversary
 from lossfloor.adversaries.domain import Clipped
@@ -21,6 +21,7 @@ from lossfloor.adversaries.sparse_linf import SparseLinf
 from lossfloor.adversaries.substitution import Substitution
 from lossfloor.adversaries.union import Union
 from lossfloor.adversaries.weighted import WeightedLp
+from lossfloor.graphs import BitRows, ConflictRows, ListRows
 
 __all__ = [
     "FAMILIES",

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import exact
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries import _meeting, _pairs
 from lossfloor.adversaries._pairs import Flags, U, fractions
-from lossfloor.adversaries.base import Adversary, BitRows, ConflictRows, Index
+from lossfloor.adversaries.base import Adversary, Index
 from lossfloor.adversaries.bodies import AxisBox, Ball, Body, ConvexAdversary, common_point, share
 from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin
 from lossfloor.adversaries.norms import NormBall
 from lossfloor.adversaries.weighted import WeightedLp
+from lossfloor.graphs.rows import BitRows, ConflictRows
 
 #: Numbers that one piece of pairs and features holds.
 _NUMBERS_AT_ONCE = 1 << 21

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import exact
-from lossfloor._validation import must
-from lossfloor.adversaries.base import BitRows, Index
+from lossfloor._checks import must
+from lossfloor.adversaries.base import Index
+from lossfloor.graphs.rows import BitRows
 
 Flags = npt.NDArray[np.bool_]
 
@@ -91,8 +92,9 @@ def sum_bounds(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Bound the sums of the radii of all pairs; a side of length one is shared.  Shapes (n or 1, m or 1)."""
     (low_a, high_a), (low_b, high_b) = double_bounds(left), double_bounds(right)
-    low, high = low_a[:, None] + low_b[None, :], high_a[:, None] + high_b[None, :]
-    return low * (1 - 2 * U), high * (1 + 2 * U)
+    with np.errstate(over="ignore"):
+        low, high = low_a[:, None] + low_b[None, :], high_a[:, None] + high_b[None, :]
+        return np.minimum(low, _LARGEST) * (1 - 2 * U), high * (1 + 2 * U)
 
 
 def fractions(row: npt.NDArray[Any]) -> list[Fraction]:
@@ -155,10 +157,11 @@ class Ends:
         ]
 
     def _rank(self, values: npt.NDArray[Any], codes: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
-        numbers = np.array([float(shift) for shift in self._table])[codes]
-        sizes = np.abs(values.astype(np.float64)) + np.where(np.isfinite(numbers), np.abs(numbers), 0.0)
-        with np.errstate(over="ignore"):
-            near = values.astype(np.float64) + numbers
+        # A quarter of everything, so that no sum of doubles overflows.
+        numbers = np.array([_quarter(shift) for shift in self._table])[codes]
+        quarters = values.astype(np.float64) / 4
+        sizes = np.abs(quarters) + np.where(np.isfinite(numbers), np.abs(numbers), 0.0)
+        near = quarters + numbers
         # Converting the value, the shift and adding: a relative error of 2^-53 each, and some to spare.
         margin = 8 * U * float(sizes.max(initial=0.0)) + 2.0**-1070
         order = np.argsort(near, kind="stable")
@@ -182,6 +185,13 @@ class Ends:
         if not isinstance(shift, Fraction):
             raise ValueError(must("shift", "finite", shift))
         return shift
+
+
+def _quarter(shift: Fraction | float) -> float:
+    """Round a quarter of a shift to a double; one beyond the largest double stays beyond all data."""
+    if not isinstance(shift, Fraction):
+        return shift
+    return float(min(max(shift / 4, Fraction(-(10**308))), Fraction(10**308)))
 
 
 def all_features(n: int, m: int, d: int, feature: Callable[[Any, Any, int], Flags]) -> Iterator[tuple[int, int, Flags]]:
@@ -243,7 +253,7 @@ def least_double(estimate: float, conflicting: Callable[[Fraction], bool]) -> fl
         return conflicting(Fraction(repr(number)))
 
     step = 1
-    low = high = max(estimate, 0.0)
+    low = high = min(max(estimate, 0.0), _LARGEST)
     while not holds(high):
         if high >= _LARGEST:
             return math.inf

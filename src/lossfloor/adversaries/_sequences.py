@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 
 #: One example: a string, or a tuple of tokens.
 Sentence = str | tuple[Hashable, ...]

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries._pairs import Flags, row_pieces
 from lossfloor.adversaries.base import Index, as_budgets
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import as_fraction, must
-from lossfloor.adversaries.base import Index, show_number
+from lossfloor._checks import as_fraction, must
+from lossfloor.adversaries.base import Index
+from lossfloor.reporting.numbers import show_number
 
 Amount = Fraction | float
 """A rational, or infinity."""

@@ -6,59 +6,19 @@ import abc
 import inspect
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import as_fraction, must, unknown
+from lossfloor._checks import as_fraction, must, unknown
+from lossfloor.graphs.rows import ConflictRows
+from lossfloor.reporting.numbers import show_number
+
+if TYPE_CHECKING:
+    from lossfloor.adversaries.norms import NormBall
 
 Index = npt.NDArray[np.intp]
-
-
-class BitRows(NamedTuple):
-    """Which right-hand examples some successive left-hand examples conflict with, a bit for each pair.
-
-    Attributes
-    ----------
-    start, stop : int
-        The left-hand examples, by their position in XA, that the rows are about.
-    bits : ndarray of uint64, shape (stop - start, ceil(m / 64))
-        Bit c of word w of a row tells of right-hand example 64 w + c; bits beyond the last example are zero.
-    perhaps : ndarray of uint64 of the same shape, optional
-        Pairs that conflict for all that could be decided; a pair whose bit is set in neither surely does not.
-    """
-
-    start: int
-    stop: int
-    bits: npt.NDArray[np.uint64]
-    perhaps: npt.NDArray[np.uint64] | None = None
-
-
-class ListRows(NamedTuple):
-    """The same as lists, for conflicts that are few.
-
-    Attributes
-    ----------
-    start, stop : int
-        The left-hand examples, by their position in XA, that the rows are about.
-    targets : ndarray of int32
-        Right-hand examples in conflict with the first left-hand one, ascending, then those of the second, and
-        so on.
-    counts : ndarray of int64, shape (stop - start,)
-        How many there are for each.
-    perhaps : (targets, counts), optional
-        The same two arrays for the pairs that conflict for all that could be decided.
-    """
-
-    start: int
-    stop: int
-    targets: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.int64]
-    perhaps: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None = None
-
-
-ConflictRows = BitRows | ListRows
 
 
 class Adversary(abc.ABC):
@@ -70,6 +30,10 @@ class Adversary(abc.ABC):
 
     #: The name in configurations and on the command line.
     name: ClassVar[str]
+    #: The matrix of conflicts or distances that it consists of; None for an adversary that knows points.
+    matrix: Any = None
+    #: Whether it knows the points that examples may be moved to, and not only which examples conflict.
+    knows_points: ClassVar[bool] = True
     #: Whether `conflicts` takes `lossfloor.distances.Rows` in place of arrays.
     takes_rows: ClassVar[bool] = False
 
@@ -78,6 +42,11 @@ class Adversary(abc.ABC):
         # Who writes another `conflicts` gets arrays, unless they ask for more.
         if "conflicts" in vars(cls) and "takes_rows" not in vars(cls):
             cls.takes_rows = False
+
+    @property
+    def norm_ball(self) -> NormBall | None:
+        """The adversary itself if its neighbourhoods are balls of an l_p norm (`order`, `eps`, `radii`), else None."""
+        return None
 
     @abc.abstractmethod
     def as_data(self, X: Any, n: int) -> Any:
@@ -238,11 +207,3 @@ def show_budgets(budgets: tuple[Fraction, ...]) -> str:
     if len(budgets) == 1:
         return show_number(budgets[0])
     return f"<{len(budgets)} from {show_number(min(budgets))} to {show_number(max(budgets))}>"
-
-
-def show_number(value: Fraction) -> str:
-    """Print a rational as a decimal where that is exact, else as a quotient."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    decimal = repr(float(value))
-    return decimal if Fraction(decimal) == value else str(value)

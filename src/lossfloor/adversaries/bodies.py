@@ -137,7 +137,7 @@ class Ball(Body):
     def outside(self, z: Vector, shrink: float) -> tuple[float, Vector]:
         """Return the excess of the norm (p > 1) or the distance (p = 1), joined with frozen coordinates."""
         step = z - self.near
-        radius = float(self.radius) * (1 - shrink)
+        radius = exact.nearest_double(self.radius) * (1 - shrink)
         weights = self._weights
         frozen = np.isinf(weights)
         held, free = np.where(frozen, step, 0.0), np.where(frozen, 0.0, step)
@@ -189,7 +189,7 @@ class Ellipse(Body):
 
     middle: list[Fraction]
     matrix: npt.NDArray[np.float64]
-    inverse_diagonal: Vector
+    half_widths: Vector  # how far radius 1 reaches along each axis, rounded upwards
     radius: Fraction
 
     @property
@@ -203,17 +203,19 @@ class Ellipse(Body):
         return quadratic_form(self.matrix, steps) <= self.radius**2
 
     def bounds(self) -> tuple[Vector, Vector]:
-        """Return the largest step along each axis: the radius times the root of the inverse's diagonal."""
+        """Return the largest step along each axis, rounded outwards."""
         middle = self.near
-        reach = float(self.radius) * np.sqrt(self.inverse_diagonal) * (1 + 1e-6)
-        return middle - reach - 1e-12 * np.abs(middle), middle + reach + 1e-12 * np.abs(middle)
+        with np.errstate(over="ignore"):
+            reach = exact.bracket(self.radius)[1] * self.half_widths * (1 + 1e-6)
+            margin = 1e-12 * np.abs(middle) + 2.0**-1060
+            return middle - reach - margin, middle + reach + margin
 
     def outside(self, z: Vector, shrink: float) -> tuple[float, Vector]:
         """Return the excess of the Mahalanobis distance and its gradient."""
         step = z - self.near
         image = (self.matrix + self.matrix.T) @ step / 2
         norm = math.sqrt(max(float(step @ image), 0.0))
-        radius = float(self.radius) * (1 - shrink)
+        radius = exact.nearest_double(self.radius) * (1 - shrink)
         if norm <= radius:
             return 0.0, np.zeros_like(step)
         return norm - radius, image / norm

@@ -11,21 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import exact
-from lossfloor._validation import as_fraction, as_points, must
+from lossfloor._checks import as_fraction, as_points, must
 from lossfloor.adversaries import _meeting, _pairs
 from lossfloor.adversaries._pairs import U, fractions
 from lossfloor.adversaries._tables import Amount, FeatureTable
-from lossfloor.adversaries.base import (
-    ConflictRows,
-    Index,
-    as_budgets,
-    check_count,
-    pick,
-    show_budgets,
-    show_number,
-)
+from lossfloor.adversaries.base import Index, as_budgets, check_count, pick, show_budgets
 from lossfloor.adversaries.bodies import AxisBox, ConvexAdversary
 from lossfloor.adversaries.gauges import Matrix, float_margin, paired_points
+from lossfloor.graphs.rows import ConflictRows
+from lossfloor.reporting.numbers import show_number
 
 
 class Box(ConvexAdversary):

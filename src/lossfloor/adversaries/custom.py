@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries import _mixed, _pairs
-from lossfloor.adversaries.base import Adversary, ConflictRows, Index
+from lossfloor.adversaries.base import Adversary, Index
 from lossfloor.adversaries.finite_sets import as_objects
+from lossfloor.graphs.rows import ConflictRows
 
 
 class CustomAdversary(Adversary):

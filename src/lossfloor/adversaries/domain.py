@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries import _mixed
-from lossfloor.adversaries.base import Adversary, ConflictRows, Index
+from lossfloor.adversaries.base import Adversary, Index
 from lossfloor.adversaries.box import Box
 from lossfloor.adversaries.ellipsoid import Ellipsoid
 from lossfloor.adversaries.geometric import Geometric
@@ -20,6 +20,7 @@ from lossfloor.adversaries.norms import NormBall
 from lossfloor.adversaries.sparse_linf import SparseLinf
 from lossfloor.adversaries.union import Union
 from lossfloor.adversaries.weighted import WeightedLp
+from lossfloor.graphs.rows import ConflictRows
 
 
 class Clipped(Adversary):

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from lossfloor._validation import must
-from lossfloor.adversaries.base import Adversary, ConflictRows, Index, ListRows
+from lossfloor._checks import must
+from lossfloor.adversaries.base import Adversary, Index
+from lossfloor.graphs.rows import ConflictRows, ListRows
 
 #: Pairs of a left and a right example that share an outcome, counted with repetition, that are found
 #: together.

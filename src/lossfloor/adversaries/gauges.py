@@ -16,18 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import as_fraction, as_points, must
+from lossfloor import exact
+from lossfloor._checks import as_fraction, as_points, must
 from lossfloor.adversaries import _meeting, _pairs
-from lossfloor.adversaries.base import (
-    ConflictRows,
-    Index,
-    as_budgets,
-    check_count,
-    pick,
-    show_budgets,
-    show_number,
-)
+from lossfloor.adversaries.base import Index, as_budgets, check_count, pick, show_budgets
 from lossfloor.adversaries.bodies import AxisBox, Body, ConvexAdversary, common_point
+from lossfloor.graphs.rows import ConflictRows
+from lossfloor.reporting.numbers import show_number
 
 Matrix = npt.NDArray[np.float64]
 
@@ -53,6 +48,10 @@ class GaugeBall(ConvexAdversary):
     @abc.abstractmethod
     def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
         """Tell exactly whether two points, shape (d,), are at most `radius` apart, in units of the data."""
+
+    @abc.abstractmethod
+    def gauge(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Fraction | None:
+        """Return the distance of two points, shape (d,), in units of the data to 30 digits; None if it is infinite."""
 
     @abc.abstractmethod
     def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
@@ -169,14 +168,14 @@ class GaugeBall(ConvexAdversary):
             Half the distance in units of `eps`, rounded up to the least double whose decimal is at least
             that; infinity where no radius suffices.
         """
-        _, high = self.gauges(XA, XB)
-        estimates = high / 2 / float(self.unit)
 
         def of_pair(i: int, j: int) -> float:
-            if np.isinf(high[i, j]):
+            distance = self.gauge(XA[i], XB[j])
+            if distance is None:
                 return float("inf")
             return _pairs.least_double(
-                float(estimates[i, j]), lambda eps: self.within(XA[i], XB[j], 2 * self.unit * eps)
+                exact.nearest_double(distance / (2 * self.unit)),
+                lambda eps: self.within(XA[i], XB[j], 2 * self.unit * eps),
             )
 
         return _pairs.critical_matrix(len(XA), len(XB), of_pair)
@@ -230,8 +229,10 @@ class GaugeBall(ConvexAdversary):
         def inside(point: npt.NDArray[Any]) -> tuple[bool, bool]:
             return self.within(a, point, first), self.within(b, point, second)
 
-        distance = float(self.gauges(a[None], b[None])[1][0, 0])
-        shares = (0.0, 1.0) if distance == 0 else (1 - float(second) / distance, float(first) / distance)
+        distance = self.gauge(a, b)
+        shares = (0.0, 1.0)
+        if distance:
+            shares = exact.nearest_double(1 - second / distance), exact.nearest_double(first / distance)
         ratio = first / (first + second) if first + second > 0 else Fraction(1, 2)
         return _meeting.on_segment(
             a, b, shares, ratio, inside, lambda dtype: self._between(a, b, (first, second), dtype)

@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import as_fraction, as_points, must
+from lossfloor._checks import as_fraction, as_points, must
 from lossfloor.adversaries import _slots
-from lossfloor.adversaries.base import Adversary, ConflictRows, Index, check_count, show_number
+from lossfloor.adversaries.base import Adversary, Index, check_count
 from lossfloor.adversaries.finite_sets import from_lists, shared_outcomes
+from lossfloor.graphs.rows import ConflictRows
+from lossfloor.reporting.numbers import show_number
 
 
 class Geometric(Adversary):

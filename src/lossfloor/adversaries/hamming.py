@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries import _pairs, _slots
-from lossfloor.adversaries.base import Adversary, BitRows, ConflictRows, Index, check_count
+from lossfloor.adversaries.base import Adversary, Index, check_count
 from lossfloor.distances import PairSweep, Radii
+from lossfloor.graphs.rows import BitRows, ConflictRows
 
 #: Columns that the indicator form of the data may have; with more, features are compared one by one.
 _MOST_INDICATORS = 4096

@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries import _meeting, _mixed
 from lossfloor.adversaries._pairs import fractions
-from lossfloor.adversaries.base import Adversary, ConflictRows, Index
+from lossfloor.adversaries.base import Adversary, Index
 from lossfloor.adversaries.bodies import Body, ConvexAdversary, common_point
 from lossfloor.adversaries.gauges import GaugeBall
 from lossfloor.adversaries.union import checked_members, common_data, members_from_config, some_examples
+from lossfloor.graphs.rows import ConflictRows
 
 
 class Intersection(Adversary):

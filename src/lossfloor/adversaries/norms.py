@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import exact
-from lossfloor._validation import as_fraction, must
+from lossfloor._checks import as_fraction, must
 from lossfloor.adversaries import _meeting
 from lossfloor.adversaries._pairs import U, fractions
-from lossfloor.adversaries.base import BitRows, ConflictRows, Index, show_number
+from lossfloor.adversaries.base import Index
 from lossfloor.adversaries.bodies import AxisBox, Ball, Body
 from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin, paired_points
 from lossfloor.distances import PairSweep, Radii, Rows, paired_within
 from lossfloor.exact import Order
+from lossfloor.graphs.rows import BitRows, ConflictRows
+from lossfloor.reporting.numbers import show_number
 
 
 class NormBall(GaugeBall):
@@ -40,10 +42,24 @@ class NormBall(GaugeBall):
         super().__init__(eps, unit)
         self.order = order
 
+    @property
+    def norm_ball(self) -> NormBall:
+        """The ball itself."""
+        return self
+
+    @property
+    def family_arguments(self) -> dict[str, Any]:
+        """What `lossfloor.curve` needs besides the class of the ball, its budgets and its unit."""
+        return {}
+
     def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
         """Tell exactly whether two points, shape (d,), are at most `radius` apart, in units of the data."""
         steps, exponent = exact.differences(a, b)
         return exact.norm_at_most(steps, exponent, self.order, radius)
+
+    def gauge(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Fraction:
+        """Return the distance of two points, shape (d,), to 30 digits."""
+        return exact.norm_near(*exact.differences(a, b), self.order)
 
     def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
         """Bound the distances of all pairs from below and above, in units of the data, shape (n, m) each."""
@@ -91,8 +107,9 @@ class NormBall(GaugeBall):
         """Return boxes around the neighbourhoods, rounded outwards, shape (n, d) each."""
         radii = np.array([exact.bracket(radius)[1] for radius in self.radii(len(X), index)])[:, None]
         middle = X.astype(np.float64)
-        margin = 4 * U * (np.abs(middle) + radii) + float_margin(X)
-        return middle - radii - margin, middle + radii + margin
+        with np.errstate(over="ignore"):
+            margin = 4 * U * np.abs(middle) + 4 * U * radii + float_margin(X)
+            return middle - radii - margin, middle + radii + margin
 
     def _body_of(self, x: npt.NDArray[Any], radius: Fraction) -> Body:
         middle = fractions(x)
@@ -116,19 +133,19 @@ class NormBall(GaugeBall):
 def norm_bounds(order: Order, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
     """Bound the l_p distances of all pairs, from the differences of the features in double precision.
 
-    Each difference is rounded once, its p-th power within 2p + 4 roundings, the sum of d of them within d,
-    and the root within 8: relative errors of 2^-53 each.
+    For p of 1, 2 and infinity each difference is rounded once, its p-th power within 2p + 4 roundings, the sum of d of
+    them within d, and the root within 8: relative errors of 2^-53 each.  Squares that underflow move a distance by
+    less than ``d 2^-530``.  Other p: see `lossfloor.distances.distance_bounds`, whose formula this is.
     """
     from scipy.spatial import distance  # here, since few need it and it takes long to import
 
     left, right = XA.astype(np.float64), XB.astype(np.float64)
     d = left.shape[1]
-    # Powers of two keep the powers from overflow and from most underflow; what is left of the latter is added
-    # below.
+    # A power of two keeps all of this from overflow.
     largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
     exponent = int(np.frexp(largest)[1]) + 1 if largest > 0 else 0
     left, right = np.ldexp(left, -exponent), np.ldexp(right, -exponent)
-    power = 1.0 if order is None else float(order)
+    roundings = d + 20.0
     if order is None:
         distances = distance.cdist(left, right, "chebyshev")
     elif order == 1:
@@ -136,14 +153,33 @@ def norm_bounds(order: Order, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tup
     elif order == 2:
         distances = distance.cdist(left, right, "euclidean")
     else:
-        distances = distance.cdist(left, right, "minkowski", p=power)
-    relative = 1.01 * (d + 2 * power + 16) * U
-    moved = d * np.ldexp(float_margin(XA) + float_margin(XB), -exponent)
-    # Differences whose p-th power underflows add at most d^(1/p) 2^(-1060/p), which is below this.
-    absolute = moved + d * 2.0 ** (-1060 / power)
-    low = np.maximum(distances * (1 - relative) - absolute, 0.0)
-    high = distances * (1 + relative) + absolute
-    return np.ldexp(low, exponent), np.ldexp(high, exponent)
+        distances, roundings = _in_proportion(float(order), left, right), 20 + 3 * d / float(order)
+    moved = d * float(np.ldexp(float_margin(XA) + float_margin(XB), -exponent))
+    absolute = moved + d * (2.0**-530 if order == 2 else 2.0**-1060)
+    relative = 1.01 * roundings * U
+    return unscaled(distances * (1 - relative) - absolute, distances * (1 + relative) + absolute, exponent)
+
+
+def _in_proportion(p: float, left: Matrix, right: Matrix) -> Matrix:
+    """Return l_p distances as the largest step times the norm of the steps in proportion to it."""
+    largest = np.zeros((len(left), len(right)))
+    for j in range(left.shape[1]):
+        np.maximum(largest, np.abs(left[:, j, None] - right[None, :, j]), out=largest)
+    divisor = np.where(largest > 0, largest, 1.0)
+    sums = np.zeros_like(largest)
+    with np.errstate(under="ignore"):
+        for j in range(left.shape[1]):
+            sums += (np.abs(left[:, j, None] - right[None, :, j]) / divisor) ** p
+        distances: Matrix = largest * sums ** (1 / p)
+    return distances
+
+
+def unscaled(low: Matrix, high: Matrix, exponent: int) -> tuple[Matrix, Matrix]:
+    """Multiply bounds of distances by a power of two, rounding outwards where that is below or beyond all doubles."""
+    with np.errstate(over="ignore", under="ignore"):
+        low, high = np.ldexp(low, exponent), np.ldexp(high, exponent)
+        low = np.nextafter(low, -np.inf)  # infinity becomes the largest double
+        return np.maximum(low, 0.0), np.nextafter(high, np.inf)
 
 
 class L2(NormBall):
@@ -224,6 +260,11 @@ class Lp(NormBall):
 
     def __init__(self, p: Any, eps: Any, unit: Any = 1) -> None:
         super().__init__(as_order(p), eps, unit)
+
+    @property
+    def family_arguments(self) -> dict[str, Any]:
+        """What `lossfloor.curve` needs besides the class of the ball, its budgets and its unit."""
+        return {"p": "inf" if self.order is None else self.order}
 
     def _details(self) -> list[str]:
         return [f"p={show_order(self.order)}"]

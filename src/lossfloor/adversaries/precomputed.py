@@ -12,18 +12,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from lossfloor import exact
-from lossfloor._validation import must
-from lossfloor.adversaries.base import (
-    Adversary,
-    BitRows,
-    ConflictRows,
-    Index,
-    ListRows,
-    as_budgets,
-    check_count,
-    pick,
-    show_budgets,
-)
+from lossfloor._checks import must
+from lossfloor.adversaries.base import Adversary, Index, as_budgets, check_count, pick, show_budgets
+from lossfloor.graphs.rows import BitRows, ConflictRows, ListRows
 
 #: Entries of a dense matrix that are looked at together.
 _ENTRIES_AT_ONCE = 1 << 24
@@ -62,6 +53,7 @@ class Precomputed(Adversary):
     """
 
     name: ClassVar[str] = "precomputed"
+    knows_points: ClassVar[bool] = False
 
     def __init__(self, *, distances: Any = None, conflicts: Any = None, eps: Any = None) -> None:
         if (distances is None) == (conflicts is None):

@@ -9,20 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import as_fraction, as_points, must
+from lossfloor._checks import as_fraction, as_points, must
 from lossfloor.adversaries import _meeting, _pairs, _slots
 from lossfloor.adversaries._pairs import fractions
-from lossfloor.adversaries.base import (
-    Adversary,
-    ConflictRows,
-    Index,
-    as_budgets,
-    check_count,
-    pick,
-    show_budgets,
-    show_number,
-)
+from lossfloor.adversaries.base import Adversary, Index, as_budgets, check_count, pick, show_budgets
 from lossfloor.adversaries.gauges import Matrix, paired_points
+from lossfloor.graphs.rows import ConflictRows
+from lossfloor.reporting.numbers import show_number
 
 
 class SparseLinf(Adversary):

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries import _pairs, _slots
 from lossfloor.adversaries._sequences import Sentence, as_sentences, like
-from lossfloor.adversaries.base import Adversary, ConflictRows, Index, check_count
+from lossfloor.adversaries.base import Adversary, Index, check_count
+from lossfloor.graphs.rows import ConflictRows
 
 
 class Substitution(Adversary):

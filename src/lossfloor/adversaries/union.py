@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import as_points, must
+from lossfloor._checks import as_points, must
 from lossfloor.adversaries import _mixed
-from lossfloor.adversaries.base import Adversary, ConflictRows, Index
+from lossfloor.adversaries.base import Adversary, Index
 from lossfloor.adversaries.bodies import ConvexAdversary
 from lossfloor.adversaries.finite_sets import as_objects
+from lossfloor.graphs.rows import ConflictRows
 
 
 class Union(Adversary):

@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import exact
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries import _meeting
 from lossfloor.adversaries._pairs import U, bit_rows, fractions, unpack
 from lossfloor.adversaries._tables import Amount, FeatureTable
-from lossfloor.adversaries.base import ConflictRows, Index
+from lossfloor.adversaries.base import Index
 from lossfloor.adversaries.bodies import AxisBox, Ball, Body
 from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin
-from lossfloor.adversaries.norms import as_order, norm_bounds, show_order
+from lossfloor.adversaries.norms import as_order, norm_bounds, show_order, unscaled
 from lossfloor.distances import PairSweep, Radii
+from lossfloor.distances.routes import exponent_of
+from lossfloor.graphs.rows import ConflictRows
 
 
 class WeightedLp(GaugeBall):
@@ -84,11 +86,23 @@ class WeightedLp(GaugeBall):
 
     def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
         """Tell exactly whether moving a to b, shape (d,), costs at most `radius`, in units of the data."""
+        found = self._steps(a, b)
+        return found is not None and exact.norm_at_most(found[0], 0, self.order, radius * found[1])
+
+    def gauge(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Fraction | None:
+        """Return the cost between two points, shape (d,), to 30 digits; None if a frozen feature would move."""
+        found = self._steps(a, b)
+        return None if found is None else exact.norm_near(found[0], 0, self.order) / found[1]
+
+    def _steps(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[list[int], int] | None:
+        """Return the costs of the features that differ as whole numbers, and how many of them make one unit.
+
+        None if a frozen feature differs.
+        """
         costs = self._costs(len(a))
         denominator = math.lcm(*(cost.denominator for cost in costs if isinstance(cost, Fraction)))
-        moved = np.flatnonzero(a != b)  # numbers of two dtypes that numpy calls different but are equal cost nothing
-        if len(moved) == 0:
-            return radius >= 0
+        # Numpy rounds to compare numbers of two dtypes, which may make different ones equal.
+        moved = np.flatnonzero(a != b) if a.dtype == b.dtype else np.arange(len(a))
         rows = [fractions(side[moved]) for side in (a, b)]
         unit = math.lcm(*(value.denominator for row in rows for value in row))
         steps = []
@@ -96,39 +110,51 @@ class WeightedLp(GaugeBall):
             cost = costs[j]
             if not isinstance(cost, Fraction):
                 if x != y:
-                    return False
+                    return None
                 continue
             steps.append(int(abs(x - y) * unit) * int(cost * denominator))
-        return exact.norm_at_most([step for step in steps if step], 0, self.order, radius * denominator * unit)
+        return [step for step in steps if step], denominator * unit
 
     def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
-        """Bound the costs between all pairs from below and above, in units of the data, shape (n, m) each.
-
-        Features are centred and multiplied by their costs, which rounds each scaled entry within 4 roundings;
-        the differences are then bounded as for an unweighted norm.
-        """
+        """Bound the costs between all pairs from below and above, in units of the data, shape (n, m) each."""
         costs = self._costs(XA.shape[1])
+        prices = [cost for cost in costs if isinstance(cost, Fraction) and cost > 0]
         paid = np.array([isinstance(cost, Fraction) and cost > 0 for cost in costs])
         frozen = np.array([not isinstance(cost, Fraction) for cost in costs])
-        low, high = np.zeros((len(XA), len(XB))), np.zeros((len(XA), len(XB)))
-        if paid.any():
-            weights = np.array([float(cost) for cost, chosen in zip(costs, paid, strict=True) if chosen])
-            sides = [side[:, paid].astype(np.float64) for side in (XA, XB)]
-            middle = (sides[0].mean(axis=0) + sides[1].mean(axis=0)) / 2
-            sides = [(side - middle) * weights for side in sides]
-            low, high = norm_bounds(self.order, *sides)
-            # In every l_p norm an error is at most the sum of the errors of the entries.
-            extra = [
-                5 * U * np.abs(side).sum(axis=1) + weights.sum() * (float_margin(X) + 2.0**-1060)
-                for side, X in zip(sides, (XA, XB), strict=True)
-            ]
-            slack = extra[0][:, None] + extra[1][None, :]
-            low, high = np.maximum(low - slack, 0.0), high + slack
+        if prices:
+            low, high = self._paid_gauges(XA[:, paid], XB[:, paid], prices)
+        else:
+            low, high = np.zeros((len(XA), len(XB))), np.zeros((len(XA), len(XB)))
         if frozen.any():
             different = _row_numbers(XA[:, frozen], XB[:, frozen])
             apart = different[: len(XA), None] != different[None, len(XA) :]
             low[apart] = high[apart] = np.inf
         return low, high
+
+    def _paid_gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any], prices: list[Fraction]) -> tuple[Matrix, Matrix]:
+        """Bound the costs of features that all have a finite cost above 0.
+
+        Data and costs are scaled to at most 1 by powers of two, features are centred and multiplied by their costs,
+        which rounds each entry within 4 roundings; the differences are then bounded as for an unweighted norm.  What
+        underflows on the way, entries, costs or their products, adds less than 2^-1060 a feature.
+        """
+        scale = max(price.numerator.bit_length() - price.denominator.bit_length() + 1 for price in prices)
+        weights = np.array([float(price * exact.power_of_two(-scale)) for price in prices])
+        exponent = exponent_of(XA, XB)
+        sides = [np.ldexp(side.astype(np.float64), -exponent) for side in (XA, XB)]
+        middle = (sides[0].mean(axis=0) + sides[1].mean(axis=0)) / 2
+        with np.errstate(under="ignore"):
+            sides = [(side - middle) * weights for side in sides]
+        low, high = norm_bounds(self.order, *sides)
+        # In every l_p norm an error is at most the sum of the errors of the entries.
+        extra = [
+            5 * U * np.abs(side).sum(axis=1)
+            + weights.sum() * float(np.ldexp(float_margin(X), -exponent))
+            + len(prices) * 2.0**-1060
+            for side, X in zip(sides, (XA, XB), strict=True)
+        ]
+        slack = extra[0][:, None] + extra[1][None, :]
+        return unscaled(low - slack, high + slack, exponent + scale)
 
     def conflicts(
         self,
@@ -161,7 +187,7 @@ class WeightedLp(GaugeBall):
         """Multiply integer data by integer costs, if products stay small: that makes distances exact."""
         costs = self._costs(XA.shape[1])
         paid = [j for j, cost in enumerate(costs) if isinstance(cost, Fraction) and cost > 0]
-        if XA.dtype.kind not in "iu" or not paid:
+        if XA.dtype.kind not in "iu" or XB.dtype.kind not in "iu" or not paid:
             return None
         prices = [cost for cost in (costs[j] for j in paid) if isinstance(cost, Fraction)]
         denominator = math.lcm(*(price.denominator for price in prices))
@@ -176,12 +202,13 @@ class WeightedLp(GaugeBall):
     def reach(self, X: npt.NDArray[Any], index: Index) -> tuple[Matrix, Matrix]:
         """Return boxes around the neighbourhoods, rounded outwards, shape (n, d) each."""
         radii = np.array([exact.bracket(radius)[1] for radius in self.radii(len(X), index)])[:, None]
-        prices = np.array([float(cost) for cost in self._costs(X.shape[1])])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            steps = np.where(prices > 0, radii / prices, np.inf) * (1 + 8 * U)
+        prices = np.array([_double_below(cost) for cost in self._costs(X.shape[1])])
         middle = X.astype(np.float64)
-        margin = 8 * U * (np.abs(middle) + np.where(np.isfinite(steps), steps, 0.0)) + float_margin(X) + 2.0**-1060
-        return middle - steps - margin, middle + steps + margin
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+            steps = np.where(prices > 0, np.where(np.isinf(prices), 0.0, radii / prices), np.inf) * (1 + 8 * U)
+            sizes = 8 * U * np.abs(middle) + 8 * U * np.where(np.isfinite(steps), steps, 0.0)
+            margin = sizes + float_margin(X) + 2.0**-1060
+            return middle - steps - margin, middle + steps + margin
 
     def _between(
         self, a: npt.NDArray[Any], b: npt.NDArray[Any], radii: tuple[Fraction, Fraction], dtype: np.dtype[Any]
@@ -208,8 +235,17 @@ def _step(radius: Fraction, cost: Amount) -> Amount:
     return radius / cost if cost > 0 else math.inf
 
 
+def _double_below(cost: Amount) -> float:
+    """Round a cost down to a double."""
+    return exact.bracket(cost)[0] if isinstance(cost, Fraction) else cost
+
+
 def _row_numbers(XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
     """Give rows numbers that are the same exactly when the rows are."""
+    if XA.dtype != XB.dtype:  # no dtype need hold the numbers of both: Python compares them exactly
+        numbers: dict[tuple[Any, ...], int] = {}
+        rows = (tuple(row) for X in (XA, XB) for row in X.tolist())
+        return np.array([numbers.setdefault(row, len(numbers)) for row in rows], dtype=np.intp)
     both = np.concatenate([XA, XB])
     if both.shape[1] == 0:
         return np.zeros(len(both), dtype=np.intp)

@@ -1,7 +1,8 @@
 """The independent checker of proofs: imports neither the solvers nor the kernels that it checks."""
 
 from lossfloor.certificates.conflicts import decides
-from lossfloor.certificates.multiclass import (
+from lossfloor.certificates.files import Proof, StoredBounds, StoredFloor, needs_tests, read
+from lossfloor.certificates.many_class import (
     MULTICLASS_LOSSES,
     MulticlassCertificate,
     MulticlassVerification,
@@ -14,9 +15,14 @@ __all__ = [
     "Certificate",
     "MulticlassCertificate",
     "MulticlassVerification",
+    "Proof",
+    "StoredBounds",
+    "StoredFloor",
     "Verification",
     "check",
     "check_multiclass",
     "check_shapes",
     "decides",
+    "needs_tests",
+    "read",
 ]

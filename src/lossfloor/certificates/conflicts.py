@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from lossfloor import exact
-from lossfloor._validation import as_points
+from lossfloor._checks import as_points
 from lossfloor.exceptions import CertificateError
 
 _PAIRS_AT_ONCE = 1024

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import lossfloor as lf
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 from lossfloor.cli._errors import FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _model(path: Path, architecture: str | None, data: Dataset, device: str) -> 
 def _numbers(flag: str, path: Path) -> np.ndarray[Any, Any]:
     import numpy as np
 
-    from lossfloor._validation import must
+    from lossfloor._checks import must
 
     if zipfile.is_zipfile(path):
         raise ValueError(must(flag, "a file of numbers (.npy)", f"{path} (an archive)"))

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import lossfloor as lf
-from lossfloor.cli import _adversary as adv
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor.cli import _adversary_options as adv
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 from lossfloor.cli._errors import UsageError
 
 if TYPE_CHECKING:
-    from lossfloor.curves import Curve
     from lossfloor.datasets import Dataset
-    from lossfloor.floors import Floor
-    from lossfloor.multiclass import MulticlassCurve
+    from lossfloor.floors.curve_result import BaseCurve
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -99,23 +97,17 @@ def command(
     Each eps is an exact number: a grid from 0 to 8 with 41 points has 4.6, not the binary number beside it. Of another
     adversary it is the budget (eps, k or shifts) that is left out of its parameters, and of those of its members.
     """
-    from lossfloor._validation import as_positive
-    from lossfloor.adversaries import NormBall
-    from lossfloor.curves import Curve, curve
+    from lossfloor._checks import as_positive
+    from lossfloor.floors import curve
 
-    norms = {
-        "l2": {"name": "l2"} if l2 else None,
-        "l1": {"name": "l1"} if l1 else None,
-        "linf": {"name": "linf"} if linf else None,
-        "lp": None if lp is None else {"name": "lp", "p": opt.order_text(lp)},
-    }
+    norms = adv.norm_configs(l2=l2, l1=l1, linf=linf, lp=lp)
     description = adv.described(norms, adversary, param, adversary_json, matrix)
     if description.n_budgets == 0:
         raise UsageError("a curve varies the budget of the adversary: leave out its eps, k or shifts")
     grid = _grid(eps, eps_from, eps_to, points)
     one = description.with_budget(grid[-1]).make()  # what is wrong with it is told before the data is read
     targets = _targets(at)
-    if targets and not isinstance(one, NormBall):
+    if targets and one.norm_ball is None:
         raise UsageError("--at needs one of --l2, --l1, --linf and --lp")
     _check_plot(plot, dark)
     opt.check_outputs(csv=csv, plot=plot)
@@ -130,18 +122,14 @@ def command(
         result = curve(
             examples.X, examples.y, eps=grid, progress=progress, **_family(description, examples, grid), **limits
         )
-        reached = {}
-        if isinstance(result, Curve):
-            reached = {name: _eps_at(result, name, value) for name, value in targets.items()}
+        reached = {name: _eps_at(result, name, value) for name, value in targets.items()}
     if csv is not None:
         result.to_csv(csv)
     if plot is not None:
-        from lossfloor.plotting import plot_curve, save_figure
+        from lossfloor.reporting.plots import plot_curve, save_figure
 
         save_figure(plot_curve(result, dark=dark), plot)
-    if not isinstance(result, Curve):
-        _tell_multiclass(result, examples, description, json)
-    elif json:
+    if json:
         out.print_json(_as_json(result, examples, description, targets, reached))
     else:
         _print(result, examples, description, targets, reached)
@@ -149,17 +137,14 @@ def command(
 
 def _family(description: adv.Description, data: Dataset, grid: list[Fraction]) -> dict[str, Any]:
     """Return what makes the adversary of each eps, as `curve` takes it: a norm by its class, others by a function."""
-    from lossfloor.adversaries import Lp, NormBall
-
-    one = description.with_budget(grid[-1]).make(data.unit)
-    if not isinstance(one, NormBall):
+    ball = description.with_budget(grid[-1]).make(data.unit).norm_ball
+    if ball is None:
         return {"family": lambda eps: description.with_budget(eps).make(data.unit)}
-    order = {"p": "inf" if one.order is None else one.order} if isinstance(one, Lp) else {}
-    return {"family": type(one), "unit": one.unit, **order}
+    return {"family": type(ball), "unit": ball.unit, **ball.family_arguments}
 
 
 def _grid(eps: list[str] | None, eps_from: str | None, eps_to: str | None, points: int | None) -> list[Fraction]:
-    from lossfloor._validation import as_fraction
+    from lossfloor._checks import as_fraction
 
     if eps:
         if eps_from is not None or eps_to is not None or points is not None:
@@ -182,7 +167,7 @@ def _grid(eps: list[str] | None, eps_from: str | None, eps_to: str | None, point
 
 
 def _targets(given: list[str] | None) -> dict[str, Fraction]:
-    from lossfloor._validation import as_fraction
+    from lossfloor._checks import as_fraction
 
     targets = {}
     for name, value in opt.pairs_of("--at", given or []).items():
@@ -195,25 +180,25 @@ def _check_plot(plot: Path | None, dark: bool) -> None:
         if dark:
             raise UsageError("--dark goes with --plot")
         return
-    from lossfloor.plotting import picture_format
+    from lossfloor.reporting.plots import picture_format
 
     picture_format(plot)
 
 
-def _eps_at(result: Curve, name: str, value: Fraction) -> float | None:
+def _eps_at(result: BaseCurve, name: str, value: Fraction) -> float | None:
     if name in _OWN:
         return result.eps_at(**{name: float(value)})
     return result.eps_at(loss=name, value=float(value))
 
 
 def _as_json(
-    result: Curve,
+    result: BaseCurve,
     data: Dataset,
     description: adv.Description,
     targets: dict[str, Fraction],
     reached: dict[str, float | None],
 ) -> dict[str, Any]:
-    values: dict[str, Any] = _with_adversary(jsonlib.loads(result.to_json()), description)
+    values: dict[str, Any] = _with_adversary(result.summary(), description)
     values["unit"] = out.unit_json(data.unit)
     values["data"] = out.data_json(data)
     if targets:
@@ -229,67 +214,31 @@ def _with_adversary(values: dict[str, Any], description: adv.Description) -> dic
     return values
 
 
-def _tell_multiclass(result: MulticlassCurve, data: Dataset, description: adv.Description, json: bool) -> None:
-    """Print the bounds of all classes."""
-    if json:
-        values = _with_adversary(result.summary(), description)
-        values["unit"] = out.unit_json(data.unit)
-        values["data"] = out.data_json(data)
-        out.print_json(values)
-        return
-    out.print_fields(
-        "Bounds of the smallest robust loss that any classifier can have, over eps",
-        {
-            "data": out.show_data(data),
-            "adversary": _show(description),
-            **({"unit": out.show_unit(data.unit)} if description.has_unit else {}),
-        },
-    )
-    columns = result.columns()
-    rows = [
-        [
-            f"{eps:g}",
-            str(n_edges),
-            *(
-                out.bounds_in_table((columns[f"{name}_lower"][i].item(), columns[f"{name}_upper"][i].item()), 5)
-                for name in _OWN[:2]
-            ),
-        ]
-        for i, (eps, n_edges) in enumerate(zip(result.eps, result.n_edges.tolist(), strict=True))
-    ]
-    out.print_table(["eps", "pairs in conflict", "cross-entropy (nats)", "0-1 loss"], rows)
-    apart = [f"{eps:g}" for eps, met in zip(result.eps, result.complete, strict=True) if not met]
-    if apart:
-        typer.echo(f"The bounds did not meet within the gap at eps {', '.join(apart)}.")
-
-
-def _status(result: Curve) -> str:
-    return "bounds" if any(one.status == "bounds" for one in result.floors) else "exact"
-
-
 def _print(
-    result: Curve,
+    result: BaseCurve,
     data: Dataset,
     description: adv.Description,
     targets: dict[str, Fraction],
     reached: dict[str, float | None],
 ) -> None:
     known = not math.isnan(result.separation)
+    bounded = result.status == "bounds"
     out.print_fields(
-        "Smallest robust loss any classifier could achieve, over eps",
+        "Bounds of the smallest robust loss any classifier could achieve, over eps"
+        if bounded
+        else "Smallest robust loss any classifier could achieve, over eps",
         {
             "data": out.show_data(data),
             "adversary": _show(description),
             **({"unit": out.show_unit(data.unit)} if description.has_unit else {}),
             **({"separation": f"{out.number(result.separation)} (the floor is 0 for a smaller eps)"} if known else {}),
-            **({"proof": "bounds"} if _status(result) == "bounds" else {}),
+            **({"proof": "bounds"} if bounded else {}),
         },
     )
-    rows = [
-        [f"{e:g}", str(one.n_edges), *(_ends(one, name, digits) for name, digits in zip(_OWN, (9, 6, 6), strict=True))]
-        for e, one in zip(result.eps, result.floors, strict=True)
-    ]
-    out.print_table(["eps", "conflicts", "cross-entropy (nats)", "0-1 loss", "Brier loss"], rows)
+    losses = [lf.losses.resolve(name).label_with_unit for name in result.SHOWN]
+    out.print_table(["eps", "conflicts", *losses], result.rows())
+    for text in result.remarks():
+        typer.echo(text)
     for name, value in targets.items():
         where = reached[name]
         told = (
@@ -298,11 +247,6 @@ def _print(
             else f"is not reached up to eps {result.eps[-1]:g}"
         )
         typer.echo(f"{name.replace('_', '-')} {float(value):g} {told}")
-
-
-def _ends(one: Floor, name: str, digits: int) -> str:
-    """Print a loss, or the bounds of it."""
-    return out.bounds_in_table((getattr(one.lower, name), getattr(one.upper, name)), digits)
 
 
 def _show(description: adv.Description) -> str:

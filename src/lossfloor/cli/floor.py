@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import lossfloor as lf
-from lossfloor.cli import _adversary as adv
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor.cli import _adversary_options as adv
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 from lossfloor.cli._errors import UsageError
 
 if TYPE_CHECKING:
     from lossfloor.adversaries import Adversary
     from lossfloor.datasets import Dataset
-    from lossfloor.floors import Floor
-    from lossfloor.multiclass import MulticlassFloor
+    from lossfloor.floors.result import BaseFloor
+
+    _Bounds = dict[lf.losses.Loss, tuple[float, float]]
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -34,8 +35,6 @@ lossfloor floor table.csv --label outcome --lp 1.5 0.2 --loss spherical --cost s
 lossfloor floor table.csv --label outcome --adversary hamming --param k=2
 
 lossfloor floor digits --classes 3 8 --adversary box --param lower=0 --param upper=1 --param eps=1/2"""
-
-SOFT_LABELS_FORMAT = "lossfloor-soft-labels-1"
 
 
 def more_classes(flag: str, metavar: str, what: str) -> Any:
@@ -109,12 +108,7 @@ def command(
 
     An eps is a number or a quotient, taken exactly as written: 4.6 is 46/10, and 8/255 is allowed.
     """
-    norms = {
-        "l2": None if l2 is None else {"name": "l2", "eps": l2},
-        "l1": None if l1 is None else {"name": "l1", "eps": l1},
-        "linf": None if linf is None else {"name": "linf", "eps": linf},
-        "lp": None if lp is None else {"name": "lp", "p": opt.order_text(lp[0]), "eps": lp[1]},
-    }
+    norms = adv.norm_configs(l2=l2, l1=l1, linf=linf, lp=lp)
     description = adv.described(norms, adversary, param, adversary_json, matrix)
     description.make()  # what is wrong with it is told before the data is read
     losses = [lf.losses.resolve(name) for name in loss or []]
@@ -137,30 +131,23 @@ def command(
     mover = description.make(examples.unit)
     with out.progress_bars(quiet=quiet) as progress:
         result = lf.floor(examples.X, examples.y, mover, progress=progress, **limits)  # type: ignore[arg-type]
-        if isinstance(result, lf.MulticlassFloor):
-            result.summary()  # solves what is shown while there is a progress bar
-        more = {chosen.name: result.bounds(chosen, costs=costs or None) for chosen in losses}
+        result.summary()  # solves what is shown while there is a progress bar
+        more = {chosen: result.bounds(chosen, costs=costs or None) for chosen in losses}
     if save is not None:
         result.save(save)
     if soft_labels is not None:
-        _save_soft_labels(soft_labels, result, examples, 0.0 if min_correct is None else min_correct)
-    if isinstance(result, lf.MulticlassFloor):
-        if json:
-            out.print_json(_as_json(result, examples, more, costs))
-        else:
-            _print_multiclass(result, examples, mover, more, costs, description.has_unit)
-        return
+        result.save_soft_labels(soft_labels, examples.y, min_correct=0.0 if min_correct is None else min_correct)
     if json:
         out.print_json(_as_json(result, examples, more, costs))
     else:
         _print(result, examples, mover, more, costs, description.has_unit)
-    for text in _remarks(result, examples):
+    for text in result.remarks():
         out.remark(text, quiet=quiet)
 
 
 def _costs(given: list[str] | None, data: Dataset) -> dict[Any, str]:
     """Return the cost of each class by its label; nothing if none was given."""
-    from lossfloor._validation import as_fraction
+    from lossfloor._checks import as_fraction
 
     pairs = opt.pairs_of("--cost", given or [])
     labels = {str(label): label for label in data.counts}
@@ -179,120 +166,36 @@ def _costs(given: list[str] | None, data: Dataset) -> dict[Any, str]:
     return {label: costs.get(label, "1") for label in data.counts} if costs else {}
 
 
-def _save_soft_labels(path: Path, result: Floor | MulticlassFloor, data: Dataset, min_correct: float) -> None:
-    import numpy as np
-
-    from lossfloor._files import write_arrays
-
-    write_arrays(
-        path,
-        SOFT_LABELS_FORMAT,
-        # What some classifier reaches: of two classes with open conflicts, that is the upper floor.
-        soft_labels=(result if isinstance(result, lf.MulticlassFloor) else result.upper).soft_labels(min_correct),
-        classes=result.classes,
-        labels=data.y,
-        min_correct=np.array(min_correct),
-    )
-
-
-def _as_json(
-    result: Floor | MulticlassFloor, data: Dataset, more: dict[str, tuple[float, float]], costs: dict[Any, str]
-) -> dict[str, Any]:
+def _as_json(result: BaseFloor, data: Dataset, more: _Bounds, costs: dict[Any, str]) -> dict[str, Any]:
     values = result.summary()
     values["unit"] = out.unit_json(data.unit)
     values["data"] = out.data_json(data)
     if more:
-        values["losses"] = {name: lower for name, (lower, _) in more.items()}
+        values["losses"] = {loss.name: lower for loss, (lower, _) in more.items()}
         if "upper" in values:
-            values["upper"]["losses"] = {name: upper for name, (_, upper) in more.items()}
+            values["upper"]["losses"] = {loss.name: upper for loss, (_, upper) in more.items()}
     if costs:
         values["costs"] = {str(label): cost for label, cost in costs.items()}
     return values
 
 
 def _print(
-    result: Floor,
-    data: Dataset,
-    adversary: Adversary,
-    more: dict[str, tuple[float, float]],
-    costs: dict[Any, str],
-    has_unit: bool,
+    result: BaseFloor, data: Dataset, adversary: Adversary, more: _Bounds, costs: dict[Any, str], has_unit: bool
 ) -> None:
-    losses = {
-        "cross-entropy": f"{out.bounds(result.bounds('cross-entropy'))} nats",
-        "0-1 loss": out.bounds(result.bounds("zero-one")),
-        "Brier loss": out.bounds(result.bounds("brier")),
-    }
+    shown = {lf.losses.resolve(name): ends for name, ends in result.shown_losses().items()}
+    losses = {loss.label: f"{out.bounds(ends)} {loss.unit}".rstrip() for loss, ends in shown.items()}
     with_costs = f", costs {', '.join(f'{label}: {cost}' for label, cost in costs.items())}" if costs else ""
-    for name, ends in more.items():
-        losses[f"{name.replace('_', '-')}{with_costs}"] = out.bounds(ends)
-    n_pairs = result.summary()["n_per_class"]
-    share = 100 * result.n_edges / (n_pairs[0] * n_pairs[1])
-    perhaps = result.upper.n_edges - result.n_edges
-    seconds = ", ".join(f"{stage} {value:.2f} s" for stage, value in result.seconds.items())
+    for loss, ends in more.items():
+        losses[f"{loss.name.replace('_', '-')}{with_costs}"] = out.bounds(ends)
+    fields = result.fields()
     out.print_fields(
         "Smallest robust loss any classifier could achieve (mean over the examples)",
         losses,
         {
-            "proof": f"{result.status}, {result.n_blocks} block{'s' * (result.n_blocks != 1)}",
+            "proof": fields.pop("proof"),
             "data": out.show_data(data),
             "adversary": repr(adversary),
             **({"unit": out.show_unit(data.unit)} if has_unit else {}),
-            "conflicts": f"{result.n_edges} ({share:.3g}% of the pairs)"
-            + (f", {perhaps} more undecided" * bool(perhaps)),
-            "no conflict": f"{result.n_isolated} examples",
-            "time": seconds,
+            **fields,
         },
     )
-
-
-def _print_multiclass(
-    result: MulticlassFloor,
-    data: Dataset,
-    adversary: Adversary,
-    more: dict[str, tuple[float, float]],
-    costs: dict[Any, str],
-    has_unit: bool,
-) -> None:
-    losses = {
-        "cross-entropy": f"{out.bounds(result.bounds('cross-entropy'))} nats",
-        "0-1 loss": out.bounds(result.bounds("zero-one")),
-    }
-    with_costs = f", costs {', '.join(f'{label}: {cost}' for label, cost in costs.items())}" if costs else ""
-    for name, ends in more.items():
-        losses[f"{name.replace('_', '-')}{with_costs}"] = out.bounds(ends)
-    summary = result.summary()
-    sizes = summary["n_conflicts"]["cross_entropy"]
-    proof = "exact: no conflicts"
-    if result.status == "bounds":
-        proof = "no classifier is below the first number; some classifier achieves the second"
-    if result.max_degree is not None:
-        proof += f"; the first uses conflicts of up to {result.max_degree} examples"
-    if summary["why"]:
-        proof += f"; the bounds did not meet: {'; '.join(dict.fromkeys(summary['why'].values()))}"
-    seconds = ", ".join(f"{stage.replace('_', '-')} {value:.2f} s" for stage, value in summary["seconds"].items())
-    out.print_fields(
-        "Smallest robust loss any classifier could achieve (mean over the examples)",
-        losses,
-        {
-            "proof": proof,
-            "data": out.show_data(data),
-            "adversary": repr(adversary),
-            **({"unit": out.show_unit(data.unit)} if has_unit else {}),
-            "pairs in conflict": str(result.n_edges),
-            "conflicts used": ", ".join(f"{count} of {size}" for size, count in sizes.items()) or "none",
-            "no conflict": f"{result.n_isolated} examples",
-            "time": seconds,
-        },
-    )
-
-
-def _remarks(result: Floor, data: Dataset) -> list[str]:
-    """Warn about what a user may have overlooked."""
-    n_pairs = result.summary()["n_per_class"]
-    if result.n_edges == n_pairs[0] * n_pairs[1]:
-        return [
-            "every example conflicts with all of the other class, so no classifier beats guessing; "
-            f"is one unit of eps really {data.unit} in the data? (--unit)"
-        ]
-    return []

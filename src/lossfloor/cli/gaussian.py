@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import lossfloor as lf
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor.cli import _adversary_options as adv
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 from lossfloor.cli._errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _adversary(
     norms = {"l1": l1, "l2": l2, "linf": linf, "lp": lp}
     others = [f"--{name}" for name, value in (("box", box), ("ellipsoid", ellipsoid)) if value is not None]
     if not others:
-        return opt.adversary_maker(l1=l1, l2=l2, linf=linf, lp=lp)(unit)
+        return adv.one_norm(l2=l2, l1=l1, linf=linf, lp=lp, unit=unit)
     given = [*(f"--{name}" for name, value in norms.items() if value is not None), *others]
     if len(given) > 1:
         raise UsageError(f"give exactly one adversary, got {' and '.join(given)}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import lossfloor as lf
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 
 if TYPE_CHECKING:
     from lossfloor.datasets import Dataset

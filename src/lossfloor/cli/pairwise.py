@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import lossfloor as lf
-from lossfloor.cli import _adversary as adv
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor.cli import _adversary_options as adv
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 
 if TYPE_CHECKING:
     from lossfloor.datasets import Dataset
-    from lossfloor.pairwise import PairwiseFloors
+    from lossfloor.floors.pairwise import PairwiseFloors
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -48,17 +48,12 @@ def command(
     quiet: opt.Quiet = False,
 ) -> None:
     """Compute the exact floor of every two classes, and the resulting bound for all classes."""
-    norms = {
-        "l2": None if l2 is None else {"name": "l2", "eps": l2},
-        "l1": None if l1 is None else {"name": "l1", "eps": l1},
-        "linf": None if linf is None else {"name": "linf", "eps": linf},
-        "lp": None if lp is None else {"name": "lp", "p": opt.order_text(lp[0]), "eps": lp[1]},
-    }
+    norms = adv.norm_configs(l2=l2, l1=l1, linf=linf, lp=lp)
     description = adv.described(norms, adversary, param, adversary_json, None)
     description.make()  # what is wrong with it is told before the data is read
     chosen = lf.losses.CrossEntropy() if loss == "log" else lf.losses.resolve(loss)
     if plot is not None:
-        from lossfloor.plotting import picture_format
+        from lossfloor.reporting.plots import picture_format
 
         picture_format(plot)
     opt.check_outputs(csv=csv, plot=plot)
@@ -66,9 +61,9 @@ def command(
     with out.progress_bars(quiet=quiet) as progress:
         result = lf.pairwise_floors(examples.X, examples.y, description.make(examples.unit), progress=progress)
     if csv is not None:
-        _write_table(csv, result)
+        result.to_csv(csv)
     if plot is not None:
-        from lossfloor.plotting import save_figure
+        from lossfloor.reporting.plots import save_figure
 
         save_figure(result.plot(loss=chosen, dark=dark), plot)
     if json:
@@ -80,22 +75,8 @@ def command(
         _print(result, examples, chosen, repr(description.make(examples.unit)))
 
 
-def _write_table(path: Path, result: PairwiseFloors) -> None:
-    import csv
-    import io
-
-    from lossfloor._files import write_whole
-
-    text = io.StringIO(newline="")
-    rows = result.rows()
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, lambda stream: stream.write(text.getvalue().encode()))
-
-
 def _print(result: PairwiseFloors, data: Dataset, loss: Any, adversary: str) -> None:
-    name = loss.name.replace("_", "-")
+    name = loss.label
     out.print_fields(
         f"Smallest robust {name} of any classifier of two classes (mean over their examples)",
         {"data": out.show_data(data), "adversary": adversary, "unit": out.show_unit(data.unit)},

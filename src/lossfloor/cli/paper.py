@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 
 if TYPE_CHECKING:
     from lossfloor.paper import Figure4
@@ -68,7 +68,7 @@ def fig3(
     equal priors, an l2 adversary.
     """
     from lossfloor.paper import figure3
-    from lossfloor.plotting import picture_format, save_figure
+    from lossfloor.reporting.plots import picture_format, save_figure
 
     picture_format(plot)
     opt.check_outputs(plot=plot, csv=csv)
@@ -168,7 +168,7 @@ def fig4(
     Takes hours; needs the extra torch. It can be stopped at any moment and started again: a finished run is kept as a
     file in the folder of results and not repeated, and an unfinished one goes on from its last epoch.
     """
-    from lossfloor.plotting import picture_format, save_figure
+    from lossfloor.reporting.plots import picture_format, save_figure
 
     picture_format(plot)
     opt.check_outputs(plot=plot, csv=csv)

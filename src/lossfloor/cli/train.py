@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 
 if TYPE_CHECKING:
     from lossfloor.audits import Audit
@@ -40,7 +40,7 @@ def command(
     like one that was not.
     """
     from lossfloor import audits
-    from lossfloor._validation import one_of
+    from lossfloor._checks import one_of
     from lossfloor.training import config as runs
 
     if audit is not None:

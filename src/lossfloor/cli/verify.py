@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import lossfloor as lf
-from lossfloor import exact
-from lossfloor.cli import _adversary as adv
-from lossfloor.cli import _options as opt
-from lossfloor.cli import _output as out
+from lossfloor import certificates, exact
+from lossfloor.cli import _adversary_options as adv
+from lossfloor.cli import _data_options as opt
+from lossfloor.cli import _print as out
 from lossfloor.cli._errors import UsageError
 from lossfloor.exceptions import CertificateError
+from lossfloor.reporting.numbers import show_number
 
 if TYPE_CHECKING:
-    from lossfloor.adversaries import Adversary
-    from lossfloor.certificates import Verification
     from lossfloor.datasets import Dataset
+
+    _Stored = certificates.StoredFloor | certificates.StoredBounds
 
 EPILOG = """[bold]Example[/bold]
 
@@ -56,157 +58,116 @@ def command(
         raise UsageError(f"{result} does not exist")
     given = None if matrix is None else adv.read_matrix(matrix)
     options = opt.DataOptions(data, classes, n_per_class, split, data_dir, label)
-    if _is_multiclass(result):
-        _verify_multiclass(result, options.load(), given, json, quiet)
-        return
-    examples = options.load_two_classes()
+    examples = options.load()
     try:
-        proved = _check(result, examples, given, quiet)
+        stored = _read(result)
+        if isinstance(stored, certificates.StoredFloor):
+            options.of_two_classes(examples)
+        _check_matrix(stored.adversary, given)
+        with out.working("checking the proof", quiet=quiet):
+            proof = _check(result, stored, examples, given)
     except CertificateError as error:
         if json:
             out.print_json({"status": "rejected", "reason": str(error), "data": out.data_json(examples)})
         raise
     if json:
-        out.print_json(_as_json(proved, examples))
+        out.print_json(_as_json(proof, examples))
     else:
-        _print(result, proved, examples)
+        _print(result, proof, examples)
 
 
-def _is_multiclass(path: Path) -> bool:
-    from lossfloor._files import format_of
-    from lossfloor.multiclass import FORMAT
-
-    return format_of(path) == FORMAT
-
-
-def _verify_multiclass(path: Path, data: Dataset, matrix: Any, json: bool, quiet: bool) -> None:
-    """Check the lower bounds of a result of more than two classes, and print what was proved."""
+def _read(path: Path) -> _Stored:
     try:
-        loaded = lf.MulticlassFloor.load(path)
-        adversary = _from_matrix(loaded.adversary, matrix)
-        with out.working("checking the proof", quiet=quiet):
-            proved = {name: loaded.verify(data.X, data.y, loss=name, adversary=adversary) for name in loaded.solved}
-    except UsageError:
-        raise
+        return certificates.read(path)
     except (ValueError, TypeError, CertificateError) as error:
-        reason = f"{path} is rejected: {error}"
-        if json:
-            out.print_json({"status": "rejected", "reason": reason, "data": out.data_json(data)})
-        raise CertificateError(reason) from error
-    if json:
-        out.print_json(
-            {
-                "status": "proved",
-                **{name: exact.bracket(found.lower)[0] for name, found in proved.items()},
-                "adversary": loaded.adversary,
-                "n_examples": loaded.n_examples,
-                "n_conflicts": {name: found.n_conflicts for name, found in proved.items()},
-                "data": out.data_json(data),
-            }
-        )
-        return
-    out.print_fields(
-        f"{path} is proved: no classifier has a loss below",
-        {name.replace("_", "-"): out.at_least(found.lower) for name, found in proved.items()},
-        {"data": out.show_data(data), "adversary": _show(loaded.adversary)},
-    )
-    rows = [[name.replace("_", "-"), str(found.n_conflicts), str(found.n_larger)] for name, found in proved.items()]
-    out.print_table(["checked for", "conflicts", "of three or more"], rows)
+        raise CertificateError(f"{path} is rejected: {error}") from error
 
 
-class _Proved(NamedTuple):
-    """A checked result: what it is about, and what the check established."""
-
-    adversary: dict[str, Any]
-    lower: Verification
-    upper: Verification | None
-
-
-def _check(path: Path, data: Dataset, matrix: Any, quiet: bool) -> _Proved:
+def _check(path: Path, stored: _Stored, data: Dataset, matrix: Any) -> certificates.Proof:
     try:
-        loaded = lf.Floor.load(path)
-        config = loaded.summary()["adversary"]
-        adversary = _from_matrix(config, matrix)
-        with out.working("checking the proof", quiet=quiet):
-            lower = loaded.verify(data.X, data.y, adversary=adversary)
-            bounded = loaded.status == "bounds"
-            upper = loaded.upper.verify(data.X, data.y, adversary=adversary) if bounded else None
-            return _Proved(config, lower, upper)
-    except UsageError:
-        raise
-    except (ValueError, TypeError) as error:
+        tests = _Tests(stored.adversary, data.X, len(data.y)) if certificates.needs_tests(stored) else None
+        return stored.verify(data.X, data.y, matrix=matrix, tests=tests)
+    except (ValueError, TypeError, CertificateError) as error:
         # The data has been read, so it is the file that is wrong.
         raise CertificateError(f"{path} is rejected: {error}") from error
-    except CertificateError as error:
-        raise CertificateError(f"{path} is rejected: {error}") from error
 
 
-def _from_matrix(config: dict[str, Any], matrix: Any) -> Adversary | None:
-    """Return the adversary if a matrix is needed to make it."""
-    from lossfloor.adversaries import CustomAdversary, Precomputed
-
+def _check_matrix(config: dict[str, Any], matrix: Any) -> None:
+    """Check that a matrix is given where one is needed."""
     name = config.get("name")
-    if name == CustomAdversary.name:
+    if name == "custom":
         raise UsageError("a result against a CustomAdversary can be verified in Python only, with its functions")
-    if name != Precomputed.name:
-        if matrix is not None:
-            raise UsageError(f"--matrix goes with a result against a precomputed adversary, got one against {name!r}")
-        return None
-    if matrix is None:
-        raise UsageError("this result is for a precomputed adversary: give its matrix with --matrix FILE")
-    if config.get("matrix") == "conflicts":
-        return Precomputed(conflicts=matrix)
-    return Precomputed(distances=matrix, eps=config.get("eps"))
+    if name != "precomputed" and matrix is not None:
+        raise UsageError(f"--matrix goes with a result against a precomputed adversary, got one against {name!r}")
+    if name == "precomputed" and matrix is None:
+        raise UsageError("this result is against a precomputed adversary: give its matrix by --matrix FILE")
 
 
-def _losses(verification: Verification) -> dict[str, float]:
-    return {
-        "cross_entropy": verification.cross_entropy,
-        "zero_one": float(verification.zero_one),
-        "brier": float(verification.brier),
-    }
+class _Tests:
+    """The tests of an adversary that the checker does not decide by itself; loads the adversaries."""
+
+    def __init__(self, config: dict[str, Any], X: Any, n: int) -> None:
+        from lossfloor.adversaries import from_config
+        from lossfloor.conflicts.many_class import meeting_test
+
+        self._adversary = from_config(config)
+        self._data = self._adversary.as_data(X, n)
+        self._meets = meeting_test(self._adversary, X, n)
+
+    def conflict(self, u: int, v: int, *, undecided: bool) -> bool:
+        import numpy as np
+
+        found = self._adversary.conflict(self._data[u], self._data[v], index=np.array([u, v], dtype=np.intp))
+        return undecided if found is None else found
+
+    def meet(self, members: list[int]) -> bool:
+        return bool(self._meets(members))
 
 
-def _as_json(proved: _Proved, data: Dataset) -> dict[str, Any]:
-    lower = proved.lower
+def _as_json(proof: certificates.Proof, data: Dataset) -> dict[str, Any]:
+    # A lower bound that is a fraction is rounded down, so that it stays one.
+    lower = {name: exact.bracket(Fraction(low))[0] for name, (low, _) in proof.losses.items()}
+    upper = {name: float(high) for name, (_, high) in proof.losses.items() if high is not None}
     return {
         "status": "proved",
-        **_losses(lower),
-        **({} if proved.upper is None else {"upper": _losses(proved.upper)}),
-        "adversary": proved.adversary,
-        "n_examples": lower.n_examples,
-        "n_blocks": lower.n_blocks,
-        "n_flow_conflicts": lower.n_flow_conflicts,
-        "n_pairs_excluded": lower.n_pairs_excluded,
+        **lower,
+        **({"upper": upper} if upper else {}),
+        "adversary": proof.adversary,
+        "n_examples": proof.n_examples,
+        **proof.counts,
         "data": out.data_json(data),
     }
 
 
-def _print(path: Path, proved: _Proved, data: Dataset) -> None:
-    lower, upper = proved.lower, proved.upper or proved.lower
-    ends = {name: (value, _losses(upper)[name]) for name, value in _losses(lower).items()}
-    out.print_fields(
-        f"{path} is proved",
-        {
-            "cross-entropy": f"{out.bounds(ends['cross_entropy'])} nats",
-            "0-1 loss": out.bounds(ends["zero_one"]),
-            "Brier loss": out.bounds(ends["brier"]),
-        },
-        {"data": out.show_data(data), "adversary": _show(proved.adversary)},
-    )
-    rows = [
-        ["labels", lower.n_examples, "match the data"],
-        ["blocks", lower.n_blocks, "weights add up, posteriors increase"],
-        ["conflicts that carry flow", lower.n_flow_conflicts, "do conflict, flow is as required"],
-        ["pairs that must not conflict", lower.n_pairs_excluded, "do not"],
-    ]
-    out.print_table(["checked", "count", "result"], [[str(cell) for cell in row] for row in rows])
+def _print(path: Path, proof: certificates.Proof, data: Dataset) -> None:
+    losses = {}
+    for name, (low, high) in proof.losses.items():
+        loss = lf.losses.resolve(name)
+        shown = out.bounds((float(low), float(low if high is None else high)))
+        losses[loss.label] = f"{out.at_least(low) if isinstance(low, Fraction) else shown} {loss.unit}".rstrip()
+    fractions = any(isinstance(low, Fraction) for low, _ in proof.losses.values())
+    title = f"{path} is proved" + (": no classifier can have a smaller loss than" if fractions else "")
+    out.print_fields(title, losses, {"data": out.show_data(data), "adversary": _show(proof.adversary)})
+    out.print_table(["checked", "count", "result"], proof.steps)
+
+
+#: Families of norms as Python names them.
+_NORMS = {"l1": "L1", "l2": "L2", "linf": "Linf", "lp": "Lp"}
 
 
 def _show(config: dict[str, Any]) -> str:
-    from lossfloor.adversaries import Precomputed, from_config
+    """Show an adversary by its configuration alone: to make it would load what is not needed."""
+    name = str(config.get("name"))
+    order = ("p", "eps", "unit")  # as Python shows norms
+    keys = [key for key in order if key in config]
+    keys += [key for key in config if key not in (*order, "name", "sha256")]
+    values = [f"{key}={_short(config[key])}" for key in keys]
+    return f"{_NORMS.get(name, name)}({', '.join(values)})"
 
-    if config["name"] != Precomputed.name:
-        return repr(from_config(config))
-    budget = f", eps={config['eps']}" if "eps" in config else ""
-    return f"Precomputed({config['matrix']}{budget})"
+
+def _short(value: Any) -> str:
+    try:
+        return show_number(Fraction(value))
+    except (TypeError, ValueError, ArithmeticError):
+        text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

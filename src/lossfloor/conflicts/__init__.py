@@ -1,6 +1,6 @@
-"""Conflict graphs: which examples of one class share a reachable point with which of the other."""
+"""Finding conflicts: which examples of different classes can be moved to the same point."""
 
-from lossfloor.conflicts.build import build, build_bounds, gather, lists_of
-from lossfloor.conflicts.graph import ConflictGraph
+from lossfloor.conflicts.pairs import build_pairs
+from lossfloor.conflicts.two_class import build, build_bounds
 
-__all__ = ["ConflictGraph", "build", "build_bounds", "gather", "lists_of"]
+__all__ = ["build", "build_bounds", "build_pairs"]

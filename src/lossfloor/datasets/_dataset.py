@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import as_fraction, must
+from lossfloor._checks import as_fraction, must
 
 _CLASSES_SHOWN = 6
 

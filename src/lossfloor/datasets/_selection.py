@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 
 from ._dataset import describe
 from ._plugin import Examples, Label, Rows

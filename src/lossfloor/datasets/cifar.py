@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import one_of
+from lossfloor._checks import one_of
 
 from ._plugin import Array, Examples, Format, Label, Request, Rows, as_label_array, join, parts_of
 

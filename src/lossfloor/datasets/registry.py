@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from lossfloor._validation import must, one_of, unknown
+from lossfloor._checks import must, one_of, unknown
 from lossfloor.exceptions import DatasetNotFoundError
 
 from . import bundled, cifar, idx, image_folder, npz, tables, well_known

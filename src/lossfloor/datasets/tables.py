@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lossfloor._validation import must, unknown
+from lossfloor._checks import must, unknown
 from lossfloor.exceptions import MissingDependencyError
 
 from ._plugin import (

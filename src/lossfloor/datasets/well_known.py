@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.exceptions import DatasetNotFoundError
 
 from . import cifar, idx

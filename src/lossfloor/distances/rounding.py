@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor import _core
+from lossfloor import _core, exact
 from lossfloor.distances.filter import spaced
 
 _SAMPLE = 64
@@ -82,7 +82,7 @@ class ByteRounding:
         error = sum(self._bytes(part)[1] for part in parts)
         a, b = (part.astype(np.float64) for part in parts)
         distances = np.array([np.linalg.norm(b - row, ord=self._order, axis=1) for row in a])
-        share = float(np.mean(np.abs(distances - float(radius)) <= error))
+        share = float(np.mean(np.abs(distances - exact.nearest_double(radius)) <= error))
         per_byte, per_open = _COSTS[self._order]
         cost: float = d * (per_byte + per_open * share)
         return cost

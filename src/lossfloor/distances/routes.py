@@ -10,6 +10,12 @@ Bounds (u is 2^-24 for float32 and 2^-53 for float64, gamma_k = k u / (1 - k u))
 - l1, linf, lp on floats: each |a - b| is rounded once, which the p-th power makes p roundings, the power itself costs p
   roundings more, and the sum of d terms d, so the key is right up to the relative error gamma_{d + 2p + 4}.  A p that
   is no double, such as 4/3, is rounded too: x^p is then off by |log x| p u more, where |log x| < 750 for all doubles.
+- Underflow.  A difference of floats, and a sum of them, that is below all normal floats is exact, so l1 and linf lose
+  nothing as long as they are not scaled.  What is scaled by a power of two loses at most 2^-1075 an entry.  For lp the
+  entries are scaled to at most 1/2, so that |a - b| <= 1, no key overflows, and an error of 2^-1074 in |a - b| moves
+  its power by at most p 2^-1074 < 2^-1060.5, since p <= 10 000; a power that underflows is off by another 2^-1074, by
+  16 of them where it is a product of up to 16 factors.  All that is below the absolute bound d 2^-1060, which matters
+  at every scale: powers of 0.02 underflow for p = 200.
 - Integers of 2^53 and more are rounded when they become doubles: an absolute error of 2^-53 of the largest of them.
 - l2 on floats goes by products.  Examples are scaled by a power of two (exact) and centred in double precision, then
   rounded to the kernel's type: entry by entry a relative error of kappa = u + 2^-52.  With a, b the rounded examples
@@ -356,17 +362,17 @@ def _float_folds(
     single = left.dtype == right.dtype == np.float32 and metric != "lp" and exponent < 100
     dtype: type[np.floating[Any]] = np.float32 if single else np.float64
     u = _U32 if single else _U64
-    # lp needs entries of size one against overflow of powers; the others only when a sum could overflow.
-    shift = exponent if metric == "lp" or (not single and exponent > 960) else 0
+    # lp needs differences of at most 1 against overflow of powers; the others only when a sum could overflow.
+    shift = exponent + 1 if metric == "lp" or (not single and exponent > 960) else 0
     sides = [side.astype(dtype) if shift == 0 else np.ldexp(side.astype(dtype), -shift) for side in (left, right)]
     relative = _SAFETY * gamma((1 if metric == "linf" else d) + roundings_of_power(order) + 4, u)
-    absolute = 0.0 if shift == 0 else d * 2.0**-1060
+    scaled = metric == "lp" or shift != 0  # an lp of entries of about 1/2 has a shift of 0, and powers that underflow
+    absolute = d * 2.0**-1060 if scaled else 0.0
     if _conversion_rounds(exponent, left, right):
-        # The differences are right only up to this.
+        # The differences are right only up to this; those of lp are at most 1, which their powers keep.
         conversion = 4.0 * float(np.ldexp(1.0, exponent - shift - 53))
-        top = 4.0 * float(np.ldexp(1.0, exponent - shift))
         p = 1.0 if order is None else float(order)
-        absolute += d * conversion * p * top ** (p - 1) if p < 500 else np.inf
+        absolute += d * conversion * p * (1 + conversion) ** (p - 1)
     return Route(
         f"{np.dtype(dtype).name} {'maxima' if metric == 'linf' else 'sums'}, doubtful pairs decided again",
         metric,

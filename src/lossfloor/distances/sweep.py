@@ -261,9 +261,8 @@ class PairSweep:
             limit = min(math.floor(shared), 255)
             return _core.largest_within(rows, route.right, limit, threads, self._level), _NO_PAIRS
         if shared is not None:
-            key = self._scaled_key(shared)
-            if route.exact_keys and not isinstance(key, tuple):
-                limit = min(key.numerator // key.denominator, 2**62)
+            if route.exact_keys:
+                limit = min(self._whole_key(shared), 2**62)
                 if rows.dtype in (np.uint8, np.int16):
                     data, at = _data_and_places(rows)
                     if route.metric == "l2" and rows.dtype == np.uint8 and len(rows) == len(self.left):
@@ -275,7 +274,7 @@ class PairSweep:
                 middle = float(min(limit, 2**53)) + 0.5
                 lower = upper = middle
             else:
-                lower, upper = key if isinstance(key, tuple) else exact.bracket(key)
+                lower, upper = self._key_bracket(shared * route.scale)
             return self._strips.within_bracket(rows, route.relative, route.absolute, lower, upper, threads)
         left = _as_doubles(radii.left, route.scale, start, stop, len(self.left))
         right = _as_doubles(radii.right, route.scale, 0, len(self.right), len(self.right))
@@ -294,7 +293,7 @@ class PairSweep:
         shared = radii.shared
         if isinstance(prepared, PreparedRounding):
             assert shared is not None
-            return prepared.within_bracket(start, stop, relative, *self._threshold_bounds(shared), threads)
+            return prepared.within_bracket(start, stop, relative, *self._key_bracket(shared), threads)
         arguments = prepared.arguments(start, stop)
         if shared is None:
             left = _as_doubles(radii.left, Fraction(1), start, stop, len(self.left))
@@ -305,19 +304,17 @@ class PairSweep:
             limit = min(math.floor(shared**2), 2**62)
             bits, _ = prepared.strips.within(*arguments, limit, threads)
             return bits, _NO_PAIRS
-        bits, doubtful, _ = prepared.strips.within_bracket(
-            *arguments, relative, *self._threshold_bounds(shared), threads
-        )
+        bits, doubtful, _ = prepared.strips.within_bracket(*arguments, relative, *self._key_bracket(shared), threads)
         return bits, doubtful
 
-    def _scaled_key(self, radius: Fraction) -> Fraction | tuple[float, float]:
-        """Turn a threshold of distances into one of keys: exact where it is rational, else a bracket."""
-        scaled = radius * self.route.scale
-        if self.order is None:
-            return scaled
-        if self.order.denominator == 1:
-            return scaled**self.order.numerator
-        return exact.power_bracket(scaled, self.order)
+    def _whole_key(self, radius: Fraction) -> int:
+        """Turn a threshold of distances into one of keys that are whole numbers."""
+        power = 1 if self.order is None else self.order.numerator
+        return math.floor((radius * self.route.scale) ** power)
+
+    def _key_bracket(self, radius: Fraction) -> tuple[float, float]:
+        """Turn a threshold of distances into a bracket of that of keys."""
+        return exact.bracket(radius) if self.order is None else exact.power_bracket(radius, self.order)
 
     def _too_doubtful(self, count: int, rows: int) -> bool:
         """Change to a more precise route when the present one leaves too much open; tell whether that was done."""
@@ -334,7 +331,7 @@ class PairSweep:
         for begin in range(0, len(pairs), _PAIRS_AT_ONCE):
             piece = pairs[begin : begin + _PAIRS_AT_ONCE]
             lefts, rights = piece[:, 0].astype(np.intp) + start, piece[:, 1].astype(np.intp)
-            low, high = self._key_bounds(lefts, rights)
+            low, high = self._bounds(lefts, rights)
             lower, upper = self._pair_thresholds(lefts, rights, radii)
             answer[begin : begin + len(piece)] = high <= lower
             for k in np.flatnonzero(~((high <= lower) | (low > upper))).tolist():
@@ -345,7 +342,7 @@ class PairSweep:
     def _pair_thresholds(
         self, lefts: npt.NDArray[np.intp], rights: npt.NDArray[np.intp], radii: Radii
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Bound the thresholds of the keys of some pairs: one for each, or one for all."""
+        """Bound the thresholds of some pairs as `_bounds` counts: one for each, or one for all."""
         if radii.shared is not None:
             bounds = [self._threshold_bounds(radii.shared)]
         else:
@@ -355,64 +352,74 @@ class PairSweep:
         return both[:, 0], both[:, 1]
 
     def _threshold_bounds(self, threshold: Fraction) -> tuple[float, float]:
-        if self.order is None:
-            return exact.bracket(threshold)
-        return exact.power_bracket(threshold, self.order)
+        """Bound a threshold as `_bounds` counts."""
+        if self.route.exact_keys:
+            return self._key_bracket(threshold)
+        return exact.bracket(threshold * exact.power_of_two(-self._shift))
 
-    def _key_bounds(
+    @functools.cached_property
+    def _shift(self) -> int:
+        """Distances times ``2**-shift`` do not overflow."""
+        return max(0, routes.exponent_of(self.left, self.right) - 960)
+
+    def _bounds(
         self, lefts: npt.NDArray[np.intp], rights: npt.NDArray[np.intp]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Bound the keys of some pairs from the differences of their features, in double precision."""
+        """Bound some pairs from the differences of their features: keys that are whole numbers, else distances."""
         a, b = self.left[lefts], self.right[rights]
-        d = a.shape[1]
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            steps = np.abs(a.astype(np.float64) - b.astype(np.float64))
-            if self.order is None:
-                keys, roundings = steps.max(axis=1), 4.0
-            elif self.order == 1:
-                keys, roundings = steps.sum(axis=1), d + 4.0
-            elif self.order == 2:
-                keys, roundings = np.einsum("ij,ij->i", steps, steps), d + 6.0
-            else:
-                keys, roundings = (
-                    (steps ** float(self.order)).sum(axis=1),
-                    d + routes.roundings_of_power(self.order) + 8.0,
-                )
-            if self.route.exact_keys:  # whole numbers below 2^53
-                return keys, keys
-            margin = keys * (1.01 * routes.gamma(roundings, 2.0**-53)) + d * 2.0**-1060
-            for side in (a, b):
-                if side.dtype.kind in "iu" and side.dtype.itemsize == 8:
-                    margin += np.where(np.abs(side.astype(np.float64)).max(axis=1) >= 2.0**53, np.inf, 0.0)
-            return keys - margin, keys + margin
+        if not self.route.exact_keys:
+            return distance_bounds(self.order, a, b, self._shift)
+        # Whole numbers, and sums of their powers, below 2^53.
+        steps = np.abs(a.astype(np.int64) - b.astype(np.int64))
+        keys = steps.max(axis=1) if self.order is None else (steps**self.order.numerator).sum(axis=1)
+        return keys.astype(np.float64), keys.astype(np.float64)
 
     def at_most(self, i: int, j: int, radius: Fraction) -> bool:
         """Tell whether left example `i` and right example `j` are at most `radius` apart, in exact arithmetic."""
         steps, exponent = exact.differences(self.left[i], self.right[j])
         return exact.norm_at_most(steps, exponent, self.order, radius)
 
-    def key(self, i: int, j: int) -> Fraction:
-        """Return the exact distance of a pair to the power that makes it rational.
+    @functools.cached_property
+    def _key_exponent(self) -> int:
+        """Keys of powers count in ``2**_key_exponent``: 0, or where powers are long what makes all entries whole."""
+        if self._keys_are_distances or (self.order is not None and self.order <= 16):
+            return 0
+        return min(_least_exponent(self.left), _least_exponent(self.right))
 
-        The distance itself for l1 and linf, its p-th power for an integer p; for other orders the distance to the
-        p-th power rounded to a rational within 2**-128 of it.
+    @property
+    def _keys_are_distances(self) -> bool:
+        """Tell whether keys are no powers of distances."""
+        return self.order is None or self.order == 1 or self.order.denominator > 1
+
+    def key(self, i: int, j: int) -> Fraction:
+        """Return a number that grows with the distance of a pair.
+
+        The distance itself for l1 and linf, its p-th power for an integer p, both exact; beyond 16 in a power of two
+        of this sweep, which `distance_of_key` knows.  For other p the distance, rounded: what it is above the largest
+        difference of a feature is right to a relative 2**-120.
         """
         steps, exponent = exact.differences(self.left[i], self.right[j])
-        if self.order is None:
-            return max(steps, default=0) * exact.power_of_two(exponent)
-        if self.order.denominator == 1:
-            p = self.order.numerator
-            return Fraction(sum(step**p for step in steps)) * exact.power_of_two(exponent) ** p
-        return sum((exact.power_near(step * exact.power_of_two(exponent), self.order) for step in steps), Fraction(0))
+        if self.order is None or self._keys_are_distances:
+            return exact.norm_near(steps, exponent, self.order)
+        unit, p = self._key_exponent, self.order.numerator
+        if unit != 0:
+            up, down = max(0, exponent - unit), max(0, unit - exponent)  # the latter takes off zeros only
+            steps, exponent = [step << up >> down for step in steps], 0
+        return Fraction(sum(step**p for step in steps)) * exact.power_of_two(exponent) ** p
 
-    def distance_of_key(self, key: Fraction) -> float:
-        """Return the distance that belongs to a key, as the nearest double or one next to it."""
-        if self.order in (1, None):
-            return float(key)
-        if self.order == 2:
-            shift = max(0, 60 + key.denominator.bit_length() - key.numerator.bit_length()) // 2 + 60
-            return float(Fraction(math.isqrt((key.numerator << (2 * shift)) // key.denominator), 1 << shift))
-        return math.pow(float(key), 1.0 / float(self.order))
+    def distance_of_key(self, key: Fraction, unit: Fraction = Fraction(1)) -> float:
+        """Return the distance that belongs to a key as the nearest double; infinity if it is beyond all doubles.
+
+        Parameters
+        ----------
+        key : Fraction
+            See `key`.
+        unit : Fraction, default 1
+            Count the distance in this unit, of which nothing is rounded.
+        """
+        if self.order is None or self._keys_are_distances:
+            return exact.nearest_double(key / unit)
+        return exact.nearest_root(key, self.order.numerator, exact.power_of_two(self._key_exponent) / unit)
 
     def nearest(self) -> tuple[int, int, Fraction]:
         """Find a pair at the smallest distance.
@@ -445,7 +452,7 @@ class PairSweep:
 
     def _bounds_in_pieces(self, pairs: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         pieces = [
-            self._key_bounds(piece[:, 0], piece[:, 1])
+            self._bounds(piece[:, 0], piece[:, 1])
             for piece in np.array_split(pairs, max(1, -(-len(pairs) // _PAIRS_AT_ONCE)))
         ]
         return np.concatenate([low for low, _ in pieces]), np.concatenate([high for _, high in pieces])
@@ -462,10 +469,9 @@ class PairSweep:
 
     def _radius_at_least(self, key: Fraction) -> Fraction:
         """Return a rational radius that reaches pairs of this key, and hardly farther."""
-        if self.order in (1, None):
-            return key
-        distance = self.distance_of_key(key)
-        return Fraction(distance) * (1 + Fraction(1, 2**40)) + Fraction(1, 2**1000)
+        if self.order is None or self._keys_are_distances:
+            return key if self.order is None or self.order == 1 else key * (1 + Fraction(1, 2**100))  # it is rounded
+        return exact.root_at_least(key, self.order) * exact.power_of_two(self._key_exponent)
 
     def levels(self, thresholds: Sequence[Fraction]) -> Iterator[tuple[int, int, Levels]]:
         """Yield for successive rows the place of each distance among ascending thresholds.
@@ -487,23 +493,36 @@ class PairSweep:
             levels, doubtful = self._levels(start, stop, thresholds)
             if self._too_doubtful(len(doubtful), stop - start):
                 levels, doubtful = self._levels(start, stop, thresholds)
-            for i, j in doubtful.tolist():
-                within = functools.partial(self.at_most, start + i, j)
-                levels[i, j] = bisect.bisect_left(thresholds, True, lo=int(levels[i, j]), key=within)
+            self._decide_levels(start, levels, doubtful, thresholds)
             yield start, stop, levels
+
+    def _decide_levels(
+        self, start: int, levels: Levels, pairs: npt.NDArray[np.uint32], thresholds: Sequence[Fraction]
+    ) -> None:
+        """Decide the levels that a fast pass left open: in double precision, then in rationals."""
+        lower, upper = np.array([self._threshold_bounds(threshold) for threshold in thresholds]).T
+        for begin in range(0, len(pairs), _PAIRS_AT_ONCE):
+            rows, columns = pairs[begin : begin + _PAIRS_AT_ONCE].astype(np.intp).T
+            low, high = self._bounds(rows + start, columns)
+            least = np.searchsorted(upper, low)  # so many thresholds are surely below the distance
+            most = np.searchsorted(lower, high)  # all later ones are surely not
+            levels[rows, columns] = least
+            for k in np.flatnonzero(least < most).tolist():
+                i, j = int(rows[k]), int(columns[k])
+                within = functools.partial(self.at_most, start + i, j)
+                levels[i, j] = bisect.bisect_left(thresholds, True, lo=int(least[k]), hi=int(most[k]), key=within)
 
     def _levels(self, start: int, stop: int, thresholds: Sequence[Fraction]) -> tuple[Levels, npt.NDArray[np.uint32]]:
         route, strips, threads = self.route, self._strips, thread_count()
         rows = np.asarray(route.rows(start, stop, threads))
-        keys = [self._scaled_key(threshold) for threshold in thresholds]
         if route.exact_keys:
-            limits = [key.numerator // key.denominator for key in keys if not isinstance(key, tuple)]
+            limits = [self._whole_key(threshold) for threshold in thresholds]
             if rows.dtype in (np.uint8, np.int16):
                 whole = np.array([min(limit, 2**31 - 1) for limit in limits], dtype=np.int32)
                 return strips.levels(rows, whole, threads), _NO_PAIRS  # type: ignore[union-attr]
             pairs = [(float(min(limit, 2**53)) + 0.5,) * 2 for limit in limits]
         else:
-            pairs = [key if isinstance(key, tuple) else exact.bracket(key) for key in keys]
+            pairs = [self._key_bracket(threshold * route.scale) for threshold in thresholds]
         return strips.levels_bracket(rows, route.relative, route.absolute, np.array(pairs, dtype=np.float64), threads)
 
 
@@ -528,6 +547,17 @@ def _set_bits(bits: Bits, pairs: npt.NDArray[np.uint32]) -> None:
     )
 
 
+def _least_exponent(side: npt.NDArray[Any]) -> int:
+    """Return an e of which all entries are known to be whole multiples of ``2**e``."""
+    if side.dtype.kind != "f":
+        return 0
+    least = 1100  # beyond all doubles
+    for start in range(0, len(side), _PAIRS_AT_ONCE):
+        piece = side[start : start + _PAIRS_AT_ONCE].astype(np.float64)
+        least = min(least, int(np.frexp(piece)[1].min(initial=least, where=piece != 0)))
+    return least - 53
+
+
 def _as_doubles(
     radii: tuple[Fraction, ...], scale: Fraction, start: int, stop: int, count: int
 ) -> npt.NDArray[np.float64]:
@@ -541,6 +571,59 @@ def _as_doubles(
 def _finite(value: Fraction) -> float:
     """Round to a double; a radius beyond them all is as good as one beyond all data (below 2^962, see the routes)."""
     return float(min(value, Fraction(2) ** 1000))
+
+
+def distance_bounds(
+    order: Order, a: npt.NDArray[Any], b: npt.NDArray[Any], shift: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Bound the l_p distances of ``a[i]`` and ``b[i]``, times ``2**-shift``, in double precision.
+
+    Parameters
+    ----------
+    order : Fraction or None
+    a, b : ndarray, shape (n, d)
+    shift : int
+        At least 0, and such that no difference is above 2**961 when it is scaled.
+
+    Returns
+    -------
+    low, high : ndarray of float64, shape (n,)
+
+    Notes
+    -----
+    The distance is ``m s^(1/p)``, where m is the largest step and s, the sum of the p-th powers of the steps in
+    proportion to m, lies between 1 and d, so that no power overflows and those that underflow do not matter: together
+    they are below d 2^-1074.  Roundings (u = 2^-53): 3 in each proportion, hence 3 p in its power, which costs 8 more,
+    and 1 if p is no double (``y |log y| < 1`` for y <= 1); d in the sum; a p-th of all that in the root, which costs 8
+    more and log d / p for its exponent; 2 for m.  That is below 20 + 3 d / p.  Entries lose 2^-1075 at most when they
+    are scaled, whole numbers of 2^53 and more 2^-53 of themselves when they become doubles, and by the triangle
+    inequality distances lose no more than entries together.
+    """
+    d = a.shape[1]
+    left, right = (np.ldexp(side.astype(np.float64), -shift) for side in (a, b))
+    with np.errstate(under="ignore"):
+        steps = np.abs(left - right)
+        largest = steps.max(axis=1)
+        if order is None:
+            norms, roundings = largest, 4.0
+        elif order == 1:
+            norms, roundings = steps.sum(axis=1), d + 4.0
+        else:
+            p = float(order)
+            steps /= np.where(largest > 0, largest, 1.0)[:, None]
+            sums = np.einsum("ij,ij->i", steps, steps) if order == 2 else (steps**p).sum(axis=1)
+            norms, roundings = largest * (np.sqrt(sums) if order == 2 else sums ** (1 / p)), 20 + 3 * d / p
+        lost = np.zeros(len(a))
+        for side, values in ((a, left), (b, right)):
+            if side.dtype.kind in "iu" and side.dtype.itemsize == 8:
+                sizes = np.abs(values).max(axis=1)
+                lost += np.where(sizes >= math.ldexp(1.0, 53 - shift), d * sizes * 2.0**-52, 0.0)
+        if shift > 0:
+            lost += d * 2.0**-1070
+        relative = 1.01 * routes.gamma(roundings, 2.0**-53)
+        # What is below all normal doubles is rounded by more than a part of itself: hence one double further.
+        low = np.nextafter(norms * (1 - relative) - lost, -np.inf)
+        return low, np.nextafter(norms * (1 + relative) + lost, np.inf)
 
 
 def paired_within(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 
 FloatArray = npt.NDArray[np.float64]
 

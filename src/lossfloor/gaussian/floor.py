@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import losses
-from lossfloor._validation import as_fraction, must
+from lossfloor._checks import as_fraction, must
 from lossfloor.adversaries import Adversary
 from lossfloor.gaussian.covariance import Covariance, FloatArray, real_array
 from lossfloor.gaussian.mixture import log_odds, smallest_loss

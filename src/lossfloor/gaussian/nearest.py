@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, optimize
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.exceptions import LossfloorError
 from lossfloor.gaussian.covariance import Covariance, FloatArray
 from lossfloor.gaussian.sets import (

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.adversaries import Intersection, bodies
 from lossfloor.adversaries.bodies import ConvexAdversary
 from lossfloor.gaussian.covariance import FloatArray, real_array

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.losses.base import EPS, SMALLEST_NORMAL, FloatArray
 
 #: Accuracy required of a callable: each value is right to a few units of rounding.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.losses.base import SMALLEST_NORMAL, BoolArray, FloatArray, Loss
 from lossfloor.losses.bracket import NOISE, ROWS, bracketed_minimum
 

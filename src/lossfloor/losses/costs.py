@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lossfloor._validation import as_fraction, must
+from lossfloor._checks import as_fraction, must
 from lossfloor.losses.base import BoolArray, FloatArray, Loss
 from lossfloor.losses.lookup import resolve
 

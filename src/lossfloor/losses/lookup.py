@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lossfloor._validation import must, unknown
+from lossfloor._checks import must, unknown
 from lossfloor.losses.base import Loss
 from lossfloor.losses.convex import Convex
 from lossfloor.losses.named import NAMED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lossfloor._checks import as_fraction, must
 from lossfloor._files import write_whole
-from lossfloor._validation import as_fraction, must
+from lossfloor._types import Progress
 from lossfloor.adversaries import L2
-from lossfloor.curves import curve
+from lossfloor.floors import curve
 from lossfloor.gaussian import gaussian_floor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FloatArray = npt.NDArray[np.float64]
-#: Called as work goes on: name of the stage, how much is done, how much there is.
-Progress = Callable[[str, int, int], None]
 
 _INK, _FAINT = "#222222", "#666666"
 #: From few examples to many: one hue that gets darker, so that the order shows in grey and to the colour-blind too.
@@ -109,7 +108,7 @@ class Figure3:
         write_whole(path, lambda stream: stream.write(text.encode()))
 
     def plot(self) -> Figure:
-        """Draw a panel for each dimension; `lossfloor.plotting.save_figure` writes it."""
+        """Draw a panel for each dimension; `lossfloor.reporting.plots.save_figure` writes it."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine

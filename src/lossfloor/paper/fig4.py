@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lossfloor._checks import must
 from lossfloor._files import write_whole
-from lossfloor._validation import must
 from lossfloor.paper.robust_runs import METHODS
 
 if TYPE_CHECKING:

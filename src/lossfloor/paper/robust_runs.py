@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lossfloor._checks import as_fraction, must, unknown
 from lossfloor._files import write_whole
-from lossfloor._validation import as_fraction, must, unknown
+from lossfloor._types import Progress
 from lossfloor.adversaries import L2
 from lossfloor.audits import audit
 from lossfloor.datasets import Dataset, load
@@ -34,8 +35,6 @@ FORMAT = "lossfloor-robust-run-1"
 #: Of Figure 4 and Table 1.
 EPS = ("4.6", "4.0", "5.0", "3.6")
 CLASSES = (3, 7)
-#: Called as work goes on: name of the stage, how much is done, how much there is.
-Progress = Callable[[str, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
 from lossfloor import _core
-from lossfloor.conflicts import ConflictGraph
+from lossfloor._types import Progress
+from lossfloor.graphs import ConflictGraph
 from lossfloor.solvers.blocks import Blocks
-
-Progress = Callable[[str, int, int], None]
 
 
 def solve(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossfloor._validation import must, unknown
+from lossfloor._checks import must, unknown
 
 
 class _Normalise(nn.Module):

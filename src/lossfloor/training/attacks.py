@@ -27,16 +27,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossfloor._validation import must, one_of
+from lossfloor._checks import must, one_of
+from lossfloor._types import Progress
 from lossfloor.exceptions import MissingDependencyError
 
 NORMS = ("l2", "linf")
 
 #: Steps from below towards the nearest point of ball and cube.
 _PROJECTIONS = 1
-
-#: Called as work goes on: name of the stage, how much is done, how much there is.
-Progress = Callable[[str, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)

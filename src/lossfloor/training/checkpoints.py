@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from lossfloor._checks import must
 from lossfloor._files import write_whole
-from lossfloor._validation import must
 from lossfloor.training.architectures import build
 
 FORMAT = "lossfloor-training-1"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 from lossfloor.training.attacks import Threat, perturb
 from lossfloor.training.losses import RobustLoss, soft_cross_entropy
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lossfloor._validation import as_fraction, must, one_of, unknown
+from lossfloor._checks import as_fraction, must, one_of, unknown
 from lossfloor.adversaries import L2, Linf
 from lossfloor.datasets import Dataset, load
 from lossfloor.floors import Floor, two_class_floor

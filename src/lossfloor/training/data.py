@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lossfloor._validation import as_fraction, must
+from lossfloor._checks import as_fraction, must
 
 
 def as_inputs(X: Any, *, unit: Any = 1) -> Tensor:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lossfloor._checks import must, one_of
 from lossfloor._files import write_whole
-from lossfloor._validation import must, one_of
+from lossfloor._types import Progress
 from lossfloor.training import checkpoints
 from lossfloor.training.data import SoftLabelDataset, as_device
 from lossfloor.training.losses import RobustLoss
 
-#: Called as work goes on: name of the stage, how much is done, how much there is.
-Progress = Callable[[str, int, int], None]
 #: One row for each epoch.
 History = list[dict[str, float]]
 

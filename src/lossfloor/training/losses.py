@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossfloor._validation import must, one_of
+from lossfloor._checks import must, one_of
 from lossfloor.training.attacks import Threat, evaluating, perturb
 
 METHODS = ("madry", "trades")
@@ -116,7 +116,7 @@ class RobustLoss:
         labels : Tensor of int64, shape (n,)
         soft : Tensor, shape (n, classes), optional
         index : Tensor of int64, shape (n,), optional
-            Positions of the examples in the data set, for losses that know more of them; unused here.
+            Positions of the examples in the data set, for losses that keep per-example state; unused here.
 
         Returns
         -------

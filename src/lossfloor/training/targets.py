@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossfloor._validation import must
+from lossfloor._checks import must
 
 
 def paper_rule(soft_labels: Any, labels: Any, *, raised: float = 0.6) -> npt.NDArray[np.float64]:

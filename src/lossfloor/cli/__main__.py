@@ -1,0 +1,5 @@
+"""``python -m lossfloor.cli``: the command line without the installed script."""
+
+from lossfloor.cli import main
+
+main()

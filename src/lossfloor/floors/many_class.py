@@ -1,0 +1,702 @@
+"""The floor of many classes: a pair of proved bounds for each loss, solved when it is first asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossfloor import certificates, losses
+from lossfloor._checks import as_count, as_positive, must
+from lossfloor._files import read_arrays
+from lossfloor._types import Doubles, Integers, Progress
+from lossfloor.adversaries import Adversary
+from lossfloor.attacks.many_class import Labelled, MulticlassAttack
+from lossfloor.conflicts.many_class import CommonPointRule, build, meeting_test
+from lossfloor.exceptions import CertificateError
+from lossfloor.floors.problem import Problem
+from lossfloor.floors.result import BaseFloor, Source, read_degrees, read_seconds
+from lossfloor.graphs import ClassGraph
+from lossfloor.reporting.numbers import short_bounds
+from lossfloor.solvers.many import dual
+from lossfloor.solvers.many.constraints import Constraints
+from lossfloor.solvers.many.cutting_planes import solve
+from lossfloor.solvers.many.goal import Goal
+from lossfloor.solvers.many.separable import SeparableLoss
+from lossfloor.weights import IntegerWeights
+
+_ROUNDED = "double precision brings the bounds no closer"
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """When the bounds of a loss are good enough, or their search is given up.
+
+    Attributes
+    ----------
+    gap : float
+        Difference of the bounds that is good enough, mean over the examples.
+    time_limit : float or None
+        Seconds for each loss.
+    max_degree : int or None
+        Number of examples up to which conflicts are looked at for the lower bound.
+    """
+
+    gap: float = 1e-4
+    time_limit: float | None = None
+    max_degree: int | None = None
+
+    def within(self, time_limit: float | None) -> Limits:
+        """Return the same with another time limit."""
+        return dataclasses.replace(self, time_limit=time_limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossBounds:
+    """What is proved about one loss; `MulticlassFloor.solution` returns one.
+
+    Attributes
+    ----------
+    loss : Loss
+    lower, upper : float
+        Bounds of the smallest robust loss, mean over the weighted examples.
+    relaxed : float
+        Upper bound of the problem restricted to conflicts of up to `max_degree` examples; the upper bound if there
+        is no `max_degree`.
+    correct_probability : ndarray of float64, shape (n,)
+        Probabilities that a classifier can keep on the true classes; their loss is the upper bound.
+    dual : Dual
+        The weights on conflicts that prove the lower bound.
+    why : str
+        Why the solve ended before the bounds met within the gap that was asked for; empty if they met.
+    rounds : int
+        Number of searches for violated conflicts.
+    seconds : float
+    """
+
+    loss: losses.Loss
+    lower: float
+    upper: float
+    relaxed: float
+    correct_probability: Doubles
+    dual: dual.Dual
+    why: str
+    rounds: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether the bounds met within the gap that was asked for."""
+        return not self.why
+
+    @property
+    def gap(self) -> float:
+        """Difference of the bounds."""
+        return self.upper - self.lower
+
+
+class UpperBounds:
+    """The upper bounds of a floor: losses that some classifier reaches.
+
+    Attributes
+    ----------
+    cross_entropy, zero_one, brier : float
+    """
+
+    def __init__(self, floor: MulticlassFloor) -> None:
+        self._floor = floor
+
+    @property
+    def cross_entropy(self) -> float:
+        """Upper bound of the smallest robust cross-entropy, in nats."""
+        return self.loss(losses.CrossEntropy())
+
+    @property
+    def zero_one(self) -> float:
+        """Upper bound of the smallest robust 0-1 loss of a randomised classifier."""
+        return self.loss(losses.ZeroOne())
+
+    @property
+    def brier(self) -> float:
+        """Upper bound of the smallest robust Brier loss ``(1 - q)**2``."""
+        return self.loss(losses.Brier())
+
+    def loss(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> float:
+        """Return the upper bound of any convex loss."""
+        return self._floor.bounds(loss, costs=costs)[1]
+
+
+class MulticlassFloor(BaseFloor):
+    """Bounds of the smallest robust loss of any classifier of more than two classes; `lossfloor.floor` makes one.
+
+    With more than two classes the solution depends on the loss, so each loss is solved when it is first requested.
+    `cross_entropy`, `zero_one`, `brier` and `loss` are proved lower bounds, which no classifier can beat;
+    `upper` holds the losses that some classifier achieves.
+
+    Attributes
+    ----------
+    classes : ndarray, shape (k,)
+        The labels.
+    n_examples, n_edges, n_isolated : int
+        Number of examples, of pairs of examples in conflict, and of examples without conflict.
+    weights_exact : bool
+        Whether the integer weights are exactly in proportion to those given.
+    seconds : dict
+        Wall-clock seconds that each stage took.
+
+    Examples
+    --------
+    Three examples that can all be moved to 0: the best answer there is a third for each.
+
+    >>> import lossfloor as lf
+    >>> result = lf.floor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], ["a", "b", "c"], lf.L2(1))
+    >>> low, high = result.bounds("zero-one")
+    >>> round(low, 3), round(high, 3)
+    (0.667, 0.667)
+    >>> result.correct_probability.round(3)
+    array([0.333, 0.333, 0.333])
+    """
+
+    FORMAT = "lossfloor-multiclass-floor-1"
+    SHOWN = ("cross_entropy", "zero_one")
+
+    def __init__(
+        self,
+        *,
+        classes: npt.NDArray[Any],
+        codes: npt.NDArray[np.int32],
+        weights: IntegerWeights,
+        degrees: Integers,
+        adversary: Mapping[str, Any],
+        seconds: Mapping[str, float],
+        limits: Limits,
+        solved: Mapping[str, LossBounds] | None = None,
+        source: Source | None = None,
+        graph: ClassGraph | None = None,
+        rule: CommonPointRule | None = None,
+        start: Mapping[str, Constraints] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        super().__init__(
+            classes=classes,
+            codes=codes,
+            weights=weights,
+            degrees=degrees,
+            adversary=adversary,
+            seconds=seconds,
+            source=source,
+        )
+        self.max_degree = limits.max_degree
+        self._limits = limits
+        self._solved = dict(solved or {})
+        self._graph = graph
+        self._rule = rule
+        self._pools = dict(start or {})
+        self._progress = progress
+
+    # The losses.
+
+    @property
+    def status(self) -> str:
+        """How the numbers are proved: "exact" where nothing conflicts, else "bounds"."""
+        return "bounds" if self.n_edges else "exact"
+
+    @property
+    def lower(self) -> MulticlassFloor:
+        """The proved lower bounds: this floor itself."""
+        return self
+
+    @property
+    def upper(self) -> UpperBounds:
+        """The upper bounds: losses that some classifier reaches."""
+        return UpperBounds(self)
+
+    @property
+    def gap(self) -> float:
+        """Difference of the bounds of the cross-entropy."""
+        lower, upper = self.bounds(losses.CrossEntropy())
+        return upper - lower
+
+    def _lower_bound(self, loss: losses.Loss, costs: Mapping[Any, Fraction] | None) -> float:
+        return self._solution(loss, costs).lower
+
+    def _upper_bound(self, loss: losses.Loss, costs: Mapping[Any, Fraction] | None) -> float:
+        return self._solution(loss, costs).upper
+
+    def solution(self, loss: Any = "cross-entropy", *, costs: Mapping[Any, Any] | None = None) -> LossBounds:
+        """Return everything that is known about a loss; arguments as for `loss`.
+
+        Returns
+        -------
+        LossBounds
+
+        Raises
+        ------
+        ValueError
+            As for `loss`; also if this floor was read from a file without this loss.
+        """
+        return self._solution(losses.resolve(loss), self._costs(costs))
+
+    def _solution(self, loss: losses.Loss, costs: Mapping[Any, Fraction] | None) -> LossBounds:
+        factors = None if costs is None else self._factors(costs)
+        key = repr(loss) if factors is None else f"{loss!r} costs {factors.tolist()}"
+        if isinstance(loss, losses.Convex):
+            key += f" {id(loss.function)}"
+        if key not in self._solved:
+            self._solved[key] = self._solve(loss, factors)
+        return self._solved[key]
+
+    def _factors(self, costs: Mapping[Any, Fraction]) -> Integers:
+        """Return the costs of the classes as integers in the same proportion, and behind them what 1 has become."""
+        common = math.lcm(*(value.denominator for value in costs.values()))
+        whole = [int(value * common) for value in costs.values()]
+        if max(whole) * int(self._weight.sum()) >= 2**62:
+            raise ValueError(must("costs", "quotients of small whole numbers", dict(costs)))
+        return np.array([*whole, common], dtype=np.int64)
+
+    def _solve(self, loss: losses.Loss, factors: Integers | None) -> LossBounds:
+        separable = SeparableLoss(loss)
+        if self._graph is None or self._rule is None:
+            raise ValueError(must("loss", "one of those in the file", loss) + ": compute the floor again for others")
+        began = time.perf_counter()
+        weight, unit = self._weight, int(self._weight.sum())
+        if factors is not None:
+            weight, unit = weight * factors[self._codes], unit * int(factors[-1])
+        limit = self._limits.time_limit
+        goal = Goal(
+            gap=self._limits.gap * unit / int(weight.sum()),
+            max_degree=self.max_degree,
+            deadline=None if limit is None else time.monotonic() + float(limit),
+        )
+        found = solve(
+            self._graph,
+            self._rule,
+            weight.astype(np.float64),
+            separable,
+            goal,
+            start=self._known_rows(),
+            progress=self._report,
+        )
+        proof = dual.proved(self._graph, self._rule, found.rows, found.z)
+        lower = dual.lower_bound(proof, weight, separable) / unit
+        upper = separable.upper(weight.astype(np.float64), found.q) / unit
+        self._pools[repr(loss)] = found.pool
+        lower_float = float(lower)
+        if Fraction(lower_float) > lower:
+            lower_float = math.nextafter(lower_float, -math.inf)
+        if self.n_edges == 0:
+            lower_float = upper = float(lower)
+        why = found.why
+        relaxed = min(found.relaxed / unit, upper)
+        if not why and relaxed - lower_float > self._limits.gap:
+            lost = int(np.count_nonzero(found.z > 0)) - len(proof.z)
+            why = f"{lost} conflicts were found whose common point could not be proved" if lost > 0 else _ROUNDED
+        return LossBounds(
+            loss=loss,
+            lower=lower_float,
+            upper=upper,
+            relaxed=relaxed,
+            correct_probability=found.q,
+            dual=proof,
+            why=why,
+            rounds=found.rounds,
+            seconds=time.perf_counter() - began,
+        )
+
+    @property
+    def pools(self) -> dict[str, Constraints]:
+        """Conflicts that were found for each loss so far, worth trying against a stronger adversary."""
+        return dict(self._pools)
+
+    def _known_rows(self) -> Constraints | None:
+        rows = Constraints.none()
+        for some in self._pools.values():
+            rows = rows + some
+        return rows if len(rows) else None
+
+    def _report(self, share: float) -> None:
+        if self._progress is not None:
+            self._progress("bounds", round(1000 * share), 1000)
+
+    # The examples.
+
+    @property
+    def solved(self) -> list[str]:
+        """Names of the losses that have been solved, or read from a file."""
+        return [found.loss.name for found in self._solved.values()]
+
+    @property
+    def correct_probability(self) -> Doubles:
+        """Probability q that some classifier keeps on each example's true class, shape (n,).
+
+        Its cross-entropy is the upper bound.  The q of examples whose neighbourhoods share a point sum to at most one.
+        """
+        return self.solution().correct_probability
+
+    def soft_labels(self, min_correct: float = 0.0, *, loss: Any = "cross-entropy") -> Doubles:
+        """Return class probabilities to train on: the optimal classifier's answers under the adversary's optimal moves.
+
+        The own class has q.  The rest goes to the classes of the examples that the adversary mixes it with, as that
+        classifier answers at their common points; where no example is moved, to all other classes alike.
+
+        Parameters
+        ----------
+        min_correct : float, default 0
+            Raise the probability of each example's own class to at least this, in [0, 1].
+        loss : Loss, str or callable, default "cross-entropy"
+            Whose solution it is.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, k)
+            Rows sum to one; columns are in the order of `classes`.
+
+        Raises
+        ------
+        ValueError
+            If `min_correct` is not in [0, 1].
+        """
+        if not 0 <= min_correct <= 1:
+            raise ValueError(must("min_correct", "between 0 and 1", min_correct))
+        solution = self.solution(loss)
+        q, rows, z = solution.correct_probability, solution.dual.rows, solution.dual.z.astype(np.float64)
+        n, k = self.n_examples, len(self.classes)
+        # In each conflict, an example goes there with the probability z / sum of z, and finds the others' q.
+        shares = np.repeat(z, rows.degrees)
+        others = np.zeros((n, k))
+        for degree in np.unique(rows.degrees).tolist():
+            which = np.flatnonzero(rows.degrees == degree)
+            places = rows.offsets[which][:, None] + np.arange(degree)
+            members = rows.members[places]
+            for i in range(degree):
+                for j in range(degree):
+                    if i != j:
+                        met = shares[places[:, i]] * q[members[:, j]]
+                        np.add.at(others, (members[:, i], self._codes[members[:, j]]), met)
+        own = np.maximum(q, min_correct)
+        everyone = np.arange(n)
+        others[everyone, self._codes] = 0.0
+        sums = others.sum(axis=1)
+        alone = sums == 0
+        others[alone] = 1.0
+        others[everyone, self._codes] = 0.0
+        labels = others * ((1.0 - own) / np.where(alone, k - 1, sums))[:, None]
+        labels[everyone, self._codes] = own
+        return labels
+
+    def conflicts(self, loss: Any = "cross-entropy") -> list[tuple[tuple[int, ...], float]]:
+        """Return the conflicts that prove the lower bound of a loss, with their weights, the heaviest first.
+
+        Returns
+        -------
+        list of (tuple of int, float)
+            The examples of a conflict, and its share in the dual solution in units of the examples' weights.
+        """
+        found = self.solution(loss).dual
+        order = np.argsort(-found.z, kind="stable").tolist()
+        offsets, members = found.rows.offsets, found.rows.members
+        return [
+            (tuple(members[offsets[e] : offsets[e + 1]].tolist()), math.ldexp(int(found.z[e]), -found.bits))
+            for e in order
+        ]
+
+    # The proof.
+
+    def certificate(self, loss: Any = "cross-entropy") -> certificates.MulticlassCertificate:
+        """Return what proves the lower bound of a loss, for `lossfloor.certificates.check_multiclass`.
+
+        Raises
+        ------
+        ValueError
+            If the checker does not support the loss: it supports cross-entropy, 0-1 and Brier loss.
+        """
+        chosen = losses.resolve(loss)
+        if chosen.name not in certificates.MULTICLASS_LOSSES:
+            raise ValueError(must("loss", f"one of {', '.join(certificates.MULTICLASS_LOSSES)}", chosen))
+        found = self.solution(chosen).dual
+        return certificates.MulticlassCertificate(
+            classes=self.classes,
+            codes=self._codes,
+            weight=self._weight,
+            loss=chosen.name,
+            offsets=found.rows.offsets,
+            members=found.rows.members,
+            witness=found.witness,
+            z=found.z,
+            bits=found.bits,
+            adversary=self._adversary,
+        )
+
+    def verify(
+        self, X: Any = None, y: Any = None, *, loss: Any = "cross-entropy", adversary: Adversary | None = None
+    ) -> certificates.MulticlassVerification:
+        """Check the lower bound of a loss independently: no code of the solver, exact sums, outward rounding.
+
+        Parameters
+        ----------
+        X, y : array_like, optional
+            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+        loss : Loss or str, default "cross-entropy"
+            Cross-entropy, 0-1 or Brier loss.
+        adversary : Adversary, optional
+            Required after `load` if its matrix or functions are not stored in the file.
+
+        Returns
+        -------
+        MulticlassVerification
+
+        Raises
+        ------
+        CertificateError
+            If the bound is not proved for this data.
+        ValueError
+            If the data is needed and not given.
+        """
+        X, y, adversary = self._given_for_proof(X, y, adversary)
+        matrix = None if adversary is None else adversary.matrix
+        meets = None
+        if matrix is None:
+            data, known = self._given(X, adversary)
+            meets = meeting_test(known, data, self.n_examples)
+        return certificates.check_multiclass(self.certificate(loss), X, y, matrix=matrix, meets=meets)
+
+    # The adversary's side.
+
+    def attack(
+        self, X: Any = None, *, loss: Any = "cross-entropy", adversary: Adversary | None = None
+    ) -> MulticlassAttack:
+        """Return the attack that plays the adversary's optimal mixed strategy for a loss; it generates perturbed data.
+
+        Parameters
+        ----------
+        X : array_like, optional
+            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+        loss : Loss, str or callable, default "cross-entropy"
+        adversary : Adversary, optional
+            Needed after `load` for one whose functions are not part of a file.
+
+        Returns
+        -------
+        MulticlassAttack
+
+        Raises
+        ------
+        TypeError
+            If the adversary knows no points (`Precomputed`).
+        ValueError
+            If the data is needed and not given, or `adversary` is not that of this floor.
+        """
+        X, adversary = self._given_for_attack(X, adversary)
+        chosen = losses.resolve(loss)
+        return MulticlassAttack(
+            self.solution(chosen).dual,
+            Labelled(self.classes, self._codes, self._weight),
+            X,
+            adversary,
+            may_stay=isinstance(chosen, losses.ZeroOne),
+        )
+
+    # In and out.
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        self.solution("cross-entropy")
+        self.solution("zero-one")
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "classes": self.classes,
+            "codes": self._codes,
+            "weight": self._weight,
+            "adversary": np.array(json.dumps(self._adversary, sort_keys=True)),
+            "limits": np.array(json.dumps(dataclasses.asdict(self._limits))),
+            **self._common_arrays(),
+        }
+        for found in self._solved.values():
+            name = found.loss.name
+            if name not in certificates.MULTICLASS_LOSSES or repr(found.loss) not in self._solved:
+                continue
+            arrays |= {
+                f"{name}_offsets": found.dual.rows.offsets,
+                f"{name}_members": found.dual.rows.members,
+                f"{name}_witness": found.dual.witness,
+                f"{name}_z": found.dual.z,
+                f"{name}_bits": np.array(found.dual.bits),
+                f"{name}_q": found.correct_probability,
+                f"{name}_bounds": np.array([found.lower, found.upper, found.relaxed, found.seconds]),
+                f"{name}_counts": np.array([found.rounds, found.complete], dtype=np.int64),
+                f"{name}_why": np.array(found.why),
+            }
+        return arrays
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> MulticlassFloor:
+        """Read a floor that `save` wrote.  Nothing is proved by reading: call `verify` with the data.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is something else or damaged.
+        CertificateError
+            If a part of a certificate is missing or of the wrong kind.
+        """
+        arrays = read_arrays(path, cls.FORMAT)
+        solved = {}
+        for loss in (losses.CrossEntropy(), losses.ZeroOne(), losses.Brier()):
+            if f"{loss.name}_z" in arrays:
+                solved[repr(loss)] = _solution_of(loss, arrays)
+        common = certificates.MulticlassCertificate.from_arrays(arrays, losses.CrossEntropy().name)
+        for name in ("degrees", "weights_exact", "seconds", "limits"):
+            if name not in arrays:
+                raise ValueError(must("path", "a floor with degrees, limits and seconds", f"a file without {name}"))
+        return cls(
+            classes=common.classes,
+            codes=common.codes,
+            weights=IntegerWeights(common.weight, bool(arrays["weights_exact"][()])),
+            degrees=read_degrees(arrays, len(common.codes)),
+            adversary=common.adversary,
+            seconds=read_seconds(arrays),
+            limits=_limits_of(read_seconds(arrays, "limits")),
+            solved=solved,
+        )
+
+    def _own_summary(self) -> dict[str, Any]:
+        named = {name: self.solution(name) for name in self.SHOWN}
+        limited = {} if self.max_degree is None else {"relaxed": {name: one.relaxed for name, one in named.items()}}
+        return {
+            "upper": {name: found.upper for name, found in named.items()},
+            **limited,
+            "complete": all(found.complete for found in named.values()),
+            "why": {name: found.why for name, found in named.items() if found.why},
+            "max_degree": self.max_degree,
+            "n_conflicts": {
+                name: dict(zip(*_counts(found.dual.rows.degrees), strict=True)) for name, found in named.items()
+            },
+            "seconds": {**self.seconds, **{name: found.seconds for name, found in named.items()}},
+        }
+
+    def fields(self) -> dict[str, str]:
+        """Return what else a printer shows, worded, by its name: the proof first."""
+        summary = self._own_summary()
+        proof = "exact: nothing conflicts"
+        if self.status == "bounds":
+            proof = "no classifier is below the first number; some classifier achieves the second"
+        if self.max_degree is not None:
+            proof += f"; the first uses conflicts of up to {self.max_degree} examples"
+        if summary["why"]:
+            proof += f"; the bounds did not meet: {'; '.join(dict.fromkeys(summary['why'].values()))}"
+        used = ", ".join(f"{count} of {size}" for size, count in summary["n_conflicts"]["cross_entropy"].items())
+        seconds = summary["seconds"].items()
+        return {
+            "proof": proof,
+            "pairs in conflict": str(self.n_edges),
+            "conflicts used": used or "none",
+            "no conflict": f"{self.n_isolated} examples",
+            "time": ", ".join(f"{stage.replace('_', '-')} {value:.2f} s" for stage, value in seconds),
+        }
+
+    def __repr__(self) -> str:
+        known = [
+            f"{found.loss.name}={short_bounds((found.lower, found.upper))}"
+            + " nats" * isinstance(found.loss, losses.CrossEntropy)
+            for found in self._solved.values()
+        ]
+        word = "pair" if self.n_edges == 1 else "pairs"
+        return (
+            f"MulticlassFloor({', '.join(known) or 'nothing solved yet'}; {len(self.classes)} classes, "
+            f"{self.n_examples} examples, {self.n_edges} {word} in conflict)"
+        )
+
+
+def _limits_of(values: Mapping[str, Any]) -> Limits:
+    """Read the limits that a file has, which are checked as those of a caller are."""
+    gap, time_limit, max_degree = (values.get(name) for name in ("gap", "time_limit", "max_degree"))
+    return Limits(
+        gap=as_positive("gap", 1e-4 if gap is None else gap),
+        time_limit=None if time_limit is None else as_positive("time_limit", time_limit),
+        max_degree=None if max_degree is None else as_count("max_degree", max_degree, 2),
+    )
+
+
+def _counts(degrees: Integers) -> tuple[list[str], list[int]]:
+    """Return how many conflicts there are of each degree."""
+    values, counts = np.unique(degrees, return_counts=True)
+    return [str(value) for value in values.tolist()], counts.tolist()
+
+
+def _solution_of(loss: losses.Loss, arrays: Mapping[str, npt.NDArray[Any]]) -> LossBounds:
+    """Read what a file has about one loss."""
+    certificate = certificates.MulticlassCertificate.from_arrays(arrays, loss.name)
+    try:
+        q, ends, counts = (arrays[f"{loss.name}_{part}"] for part in ("q", "bounds", "counts"))
+    except KeyError as error:
+        raise CertificateError(f"the file has no part {error}") from None
+    if q.shape != certificate.codes.shape or q.dtype != np.float64 or not ((q >= 0) & (q <= 1)).all():
+        raise CertificateError(f"'{loss.name}_q' must be a probability for each example")
+    if ends.shape != (4,) or ends.dtype != np.float64 or counts.shape != (2,):
+        raise CertificateError(f"'{loss.name}_bounds' must be four numbers")
+    rows = Constraints(certificate.offsets, certificate.members, np.ones(len(certificate.z), dtype=np.bool_))
+    lower, upper, relaxed, seconds = ends.tolist()
+    return LossBounds(
+        loss=loss,
+        lower=lower,
+        upper=upper,
+        relaxed=relaxed,
+        correct_probability=q,
+        dual=dual.Dual(rows, certificate.z, certificate.bits, certificate.witness),
+        why="" if counts[1] else _why_of(loss, arrays),
+        rounds=int(counts[0]),
+        seconds=seconds,
+    )
+
+
+def _why_of(loss: losses.Loss, arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Read why a solve ended early; files of the first versions do not say."""
+    return str(arrays[f"{loss.name}_why"]) if f"{loss.name}_why" in arrays else "the file does not say why"
+
+
+def find_bounds(
+    problem: Problem,
+    limits: Limits,
+    *,
+    start: MulticlassFloor | None = None,
+    progress: Progress | None = None,
+) -> MulticlassFloor:
+    """Find the conflicts of data of many classes; what `lossfloor.floor` does after its checks.
+
+    Parameters
+    ----------
+    problem : Problem
+    limits : Limits
+    start : MulticlassFloor, optional
+        Of the same examples against an adversary that can do less: its conflicts are conflicts here, too.
+    progress : callable, optional
+
+    Returns
+    -------
+    MulticlassFloor
+    """
+    began = time.perf_counter()
+    adversary = problem.adversary
+    graph = build(adversary, problem.data, problem.codes, len(problem.classes), progress=progress)
+    return MulticlassFloor(
+        classes=problem.classes,
+        codes=graph.codes,
+        weights=problem.weights,
+        degrees=graph.degrees,
+        adversary=adversary.config(),
+        seconds={"graph": time.perf_counter() - began},
+        limits=limits,
+        source=problem.source,
+        graph=graph,
+        rule=CommonPointRule.of(adversary, problem.data),
+        start=None if start is None else start.pools,
+        progress=progress,
+    )
