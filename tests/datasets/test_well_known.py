@@ -95,7 +95,7 @@ def test_an_explicit_folder_is_the_only_place(places: dict[str, Path], tmp_path:
 
 
 def test_an_explicit_folder_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(DatasetNotFoundError, match=r"'data_dir' must be a folder that exists, got '.*nowhere'"):
+    with pytest.raises(DatasetNotFoundError, match=r"'data_dir' must be a folder that exists, got '"):
         load("mnist", data_dir=tmp_path / "nowhere")
 
 
