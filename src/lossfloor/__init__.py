@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from lossfloor.datasets import Dataset, load
     from lossfloor.exceptions import CertificateError, DatasetNotFoundError, LossfloorError, WeakAttackWarning
     from lossfloor.floors import Curve, Floor, MulticlassFloor, PairwiseFloors, curve, floor, pairwise_floors
-    from lossfloor.gaussian import GaussianFloor, gaussian_floor
     from lossfloor.graphs import ConflictGraph
+    from lossfloor.populations.gaussian import GaussianFloor, gaussian_floor
 
 __version__ = "0.1.0"
 
@@ -98,8 +98,8 @@ _HOMES = {
     "datasets": ["Dataset", "load"],
     "exceptions": ["CertificateError", "DatasetNotFoundError", "LossfloorError", "WeakAttackWarning"],
     "floors": ["Curve", "Floor", "MulticlassFloor", "PairwiseFloors", "curve", "floor", "pairwise_floors"],
-    "gaussian": ["GaussianFloor", "gaussian_floor"],
     "graphs": ["ConflictGraph"],
+    "populations.gaussian": ["GaussianFloor", "gaussian_floor"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

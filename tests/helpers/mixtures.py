@@ -12,7 +12,7 @@ from scipy import optimize
 
 import lossfloor as lf
 from lossfloor.adversaries import Box, Ellipsoid, Intersection, WeightedLp
-from lossfloor.gaussian import ConvexSet
+from lossfloor.populations.gaussian import ConvexSet
 
 Array = npt.NDArray[np.float64]
 Support = Callable[[Array], float]

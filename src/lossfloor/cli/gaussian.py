@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from lossfloor.gaussian import GaussianFloor
+    from lossfloor.populations.gaussian import GaussianFloor
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -92,7 +92,7 @@ def command(
 
     No data are needed: this is the floor of the population itself, which the floors of samples approach from below.
     """
-    from lossfloor.gaussian import gaussian_floor
+    from lossfloor.populations.gaussian import gaussian_floor
 
     if (sample is None) != (save is None):
         raise UsageError("--sample and --save go together")

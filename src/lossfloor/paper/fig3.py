@@ -17,7 +17,7 @@ from lossfloor._files import write_whole
 from lossfloor._types import Progress
 from lossfloor.adversaries import L2
 from lossfloor.floors import curve
-from lossfloor.gaussian import gaussian_floor
+from lossfloor.populations.gaussian import gaussian_floor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,8 +16,8 @@ from scipy import optimize, special
 
 import lossfloor as lf
 from lossfloor.adversaries import Box, Hamming
-from lossfloor.gaussian import Covariance, GaussianFloor, gaussian_floor
 from lossfloor.losses import Brier, Costs, CrossEntropy, Spherical, ZeroOne
+from lossfloor.populations.gaussian import Covariance, GaussianFloor, gaussian_floor
 
 Array = npt.NDArray[np.float64]
 CASES = [(family, shape) for family in FAMILIES for shape in SHAPES]
@@ -216,8 +216,8 @@ def test_no_budget_is_the_bayes_risk(make: Callable[[float], Any], shape: str) -
         ([0.25, 0.5], lf.L1(0.75)),
         ([0.1, 0.1], lf.Lp(3, 0.2)),
         ([0.5, -0.25], Box([0.5, 0.25], [0.5, 0.25])),
-        ([0.01, 0.02], lf.gaussian.ConvexSet(project=lambda z: np.clip(z, -1, 1))),
-        ([0.01, 0.02], lf.gaussian.ConvexSet(support_point=np.sign)),
+        ([0.01, 0.02], lf.populations.gaussian.ConvexSet(project=lambda z: np.clip(z, -1, 1))),
+        ([0.01, 0.02], lf.populations.gaussian.ConvexSet(support_point=np.sign)),
     ],
 )
 def test_a_mean_within_reach_is_guessing(mean: list[float], adversary: Any, prior: float) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 from scipy import integrate, special
 
 from lossfloor.exceptions import LossfloorError
-from lossfloor.gaussian.covariance import FloatArray
 from lossfloor.losses import Convex, Costs, Loss, ZeroOne
+from lossfloor.populations.gaussian.covariance import FloatArray
 
 #: What the integration aims at and what is accepted: relative to the integral for a loss whose Bayes risk has a
 #: formula; relative to the Bayes risk at 1/2 as well for one whose Bayes risk is searched for.

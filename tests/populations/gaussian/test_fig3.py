@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import lossfloor as lf
-from lossfloor.gaussian import gaussian_floor
 from lossfloor.paper import Figure3, figure3
+from lossfloor.populations.gaussian import gaussian_floor
 from lossfloor.reporting.plots import save_figure
 
 

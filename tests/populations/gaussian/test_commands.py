@@ -15,7 +15,7 @@ from lossfloor._files import read_arrays
 from lossfloor.adversaries import Box, Ellipsoid
 from lossfloor.cli.app import app
 from lossfloor.cli.gaussian import SAMPLE_FORMAT
-from lossfloor.gaussian import gaussian_floor
+from lossfloor.populations.gaussian import gaussian_floor
 
 MIXTURE = ["gaussian", "--mean", "1,-0.5", "--covariance", "1,0.3;0.3,2"]
 MEAN, COVARIANCE = [1.0, -0.5], [[1.0, 0.3], [0.3, 2.0]]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 import lossfloor as lf
-from lossfloor.gaussian import GaussianFloor, gaussian_floor
+from lossfloor.populations.gaussian import GaussianFloor, gaussian_floor
 
 Array = npt.NDArray[np.float64]
 

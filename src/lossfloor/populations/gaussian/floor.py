@@ -12,11 +12,10 @@ import numpy.typing as npt
 
 from lossfloor import losses
 from lossfloor._checks import as_fraction, must
-from lossfloor.adversaries import Adversary
-from lossfloor.gaussian.covariance import Covariance, FloatArray, real_array
-from lossfloor.gaussian.mixture import log_odds, smallest_loss
-from lossfloor.gaussian.nearest import nearest_shift
-from lossfloor.gaussian.sets import norm, symmetric_set
+from lossfloor.populations.gaussian.covariance import Covariance, FloatArray, real_array
+from lossfloor.populations.gaussian.mixture import log_odds, smallest_loss
+from lossfloor.populations.gaussian.nearest import nearest_shift
+from lossfloor.populations.gaussian.sets import SymmetricSet, norm, symmetric_set
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -235,7 +234,7 @@ class GaussianFloor:
         return GaussianSample(X, y, X - y[:, None] * self.shift)
 
     def summary(self) -> dict[str, Any]:
-        """Return the main results as JSON can hold them (the keys of ``lossfloor gaussian --json``)."""
+        """Return the main results in a form JSON can represent (the keys of ``lossfloor gaussian --json``)."""
         return {
             "cross_entropy": self.cross_entropy,
             "zero_one": self.zero_one,
@@ -247,7 +246,7 @@ class GaussianFloor:
             "shift": self.shift.tolist(),
             "coef": self.coef.tolist(),
             "intercept": self.intercept,
-            "adversary": self.adversary.config() if isinstance(self.adversary, Adversary) else repr(self.adversary),
+            "adversary": repr(self.adversary) if isinstance(self.adversary, SymmetricSet) else self.adversary.config(),
             "route": self.route,
         }
 
@@ -275,11 +274,11 @@ def gaussian_floor(
         Mean of the first class, whose label is 1.
     covariance : float, array_like of shape (d,) or (d, d), or Covariance
         S, of both classes: a number times the identity, a diagonal, a matrix, or
-        ``lossfloor.gaussian.Covariance.from_factor(F)`` for ``S = F F'``.  Positive definite.
+        ``lossfloor.populations.gaussian.Covariance.from_factor(F)`` for ``S = F F'``.  Positive definite.
     adversary : Adversary or SymmetricSet
         Who may add any z of a closed convex symmetric set K to an example: `L1`, `L2`, `Linf`, `Lp`,
         `WeightedLp`, `Ellipsoid` or a `Box` that is symmetric, with one eps, in units of the data as its
-        `unit` says; an `Intersection` of these; or a `lossfloor.gaussian.ConvexSet`.
+        `unit` says; an `Intersection` of these; or a `lossfloor.populations.gaussian.ConvexSet`.
     prior : float, default 0.5
         Probability of the first class, in (0, 1).
     second_mean : array_like, shape (d,), optional

@@ -14,7 +14,7 @@ from scipy import optimize
 
 import lossfloor as lf
 from lossfloor.adversaries import Box, Ellipsoid, Intersection, SparseLinf, WeightedLp
-from lossfloor.gaussian import ConvergenceError, ConvexSet, Covariance, gaussian_floor
+from lossfloor.populations.gaussian import ConvergenceError, ConvexSet, Covariance, gaussian_floor
 
 Array = npt.NDArray[np.float64]
 ORDERS = [1.0, 1.01, 1.2, 1.5, 2.0, 2.5, 3.0, 10.0, 50.0, float("inf")]

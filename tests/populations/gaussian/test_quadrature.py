@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from lossfloor.gaussian import IntegrationError
-from lossfloor.gaussian.mixture import smallest_loss
 from lossfloor.losses import Brier, Convex, Costs, CrossEntropy, Loss, Spherical, ZeroOne
+from lossfloor.populations.gaussian import IntegrationError
+from lossfloor.populations.gaussian.mixture import smallest_loss
 
 SEPARATIONS = [1e-8, 1e-4, 0.1, 1.0, 3.0, 10.0, 25.0, 37.0, 38.0, 40.0]
 PRIORS = [0.5, 0.3, 1e-3, 1e-6, 1 - 1e-6]

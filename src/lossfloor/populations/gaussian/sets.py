@@ -20,7 +20,7 @@ from scipy import linalg
 from lossfloor._checks import must
 from lossfloor.adversaries import Intersection, bodies
 from lossfloor.adversaries.bodies import ConvexAdversary
-from lossfloor.gaussian.covariance import FloatArray, real_array
+from lossfloor.populations.gaussian.covariance import FloatArray, real_array
 
 
 class SymmetricSet(abc.ABC):
@@ -139,7 +139,7 @@ class ConvexSet(SupportedSet):
     -----
     The functions are checked wherever a solution uses them, and along the axes: that the set is symmetric, that the
     support function is positively homogeneous, and that no point found lies beyond it.  What contradicts this is a
-    ValueError of `lossfloor.gaussian.gaussian_floor`.
+    ValueError of `lossfloor.gaussian_floor`.
 
     A projection converges at a rate that depends on the condition of the covariance, and suits high
     dimensions.  The other two suit some tens of features.  What rests on a numerical derivative is certified
