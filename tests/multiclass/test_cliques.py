@@ -19,7 +19,7 @@ def instance(seed: int, adversary: Any, classes: int = 5, n: int = 50) -> tuple[
     X = rng.integers(0, 90, (n, 3)).astype(np.uint8)
     y = np.arange(n) % classes
     floor: Any = lf.floor(X, y, adversary)
-    return floor._graph, floor._rule, np.round(rng.uniform(0.1, 0.9, n), 1 + seed % 3)
+    return floor._solver._graph, floor._solver._rule, np.round(rng.uniform(0.1, 0.9, n), 1 + seed % 3)
 
 
 def most_by_list(graph: Any, meeting: Any, q: Any, degree: int) -> Any:

@@ -12,7 +12,8 @@ import numpy as np
 from lossfloor._checks import as_count, as_fraction, as_positive, must
 from lossfloor._types import Progress
 from lossfloor.adversaries import Adversary, Lp, NormBall
-from lossfloor.floors.many_class import Limits, MulticlassFloor, find_bounds
+from lossfloor.floors.loss_bounds import Limits
+from lossfloor.floors.many_class import MulticlassFloor, find_bounds
 from lossfloor.floors.many_class_curve import MulticlassCurve, find_curve_bounds
 from lossfloor.floors.problem import Problem
 from lossfloor.floors.two_class import Floor, find_floor

@@ -15,123 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import certificates, losses
-from lossfloor._checks import as_count, as_positive, must
+from lossfloor._checks import must
 from lossfloor._files import read_arrays
 from lossfloor._types import Doubles, Integers, Progress
 from lossfloor.adversaries import Adversary
 from lossfloor.attacks.many_class import Labelled, MulticlassAttack
 from lossfloor.conflicts.many_class import CommonPointRule, build, meeting_test
-from lossfloor.exceptions import CertificateError
+from lossfloor.floors.loss_bounds import Limits, LossBounds, LossSolver, arrays_of, limits_of, soft_labels, solution_of
 from lossfloor.floors.problem import Problem
-from lossfloor.floors.result import BaseFloor, Source, read_degrees, read_seconds
-from lossfloor.graphs import ClassGraph
+from lossfloor.floors.result import BaseFloor, Source, UpperBounds, read_degrees, read_seconds
 from lossfloor.reporting.numbers import short_bounds
-from lossfloor.solvers.many import dual
 from lossfloor.solvers.many.constraints import Constraints
-from lossfloor.solvers.many.cutting_planes import solve
-from lossfloor.solvers.many.goal import Goal
-from lossfloor.solvers.many.separable import SeparableLoss
 from lossfloor.weights import IntegerWeights
-
-_ROUNDED = "double precision brings the bounds no closer"
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """When the bounds of a loss are good enough, or their search is given up.
-
-    Attributes
-    ----------
-    gap : float
-        Difference of the bounds that is good enough, mean over the examples.
-    time_limit : float or None
-        Seconds for each loss.
-    max_degree : int or None
-        Number of examples up to which conflicts are looked at for the lower bound.
-    """
-
-    gap: float = 1e-4
-    time_limit: float | None = None
-    max_degree: int | None = None
-
-    def within(self, time_limit: float | None) -> Limits:
-        """Return the same with another time limit."""
-        return dataclasses.replace(self, time_limit=time_limit)
-
-
-@dataclasses.dataclass(frozen=True)
-class LossBounds:
-    """What is proved about one loss; `MulticlassFloor.solution` returns one.
-
-    Attributes
-    ----------
-    loss : Loss
-    lower, upper : float
-        Bounds of the smallest robust loss, mean over the weighted examples.
-    relaxed : float
-        Upper bound of the problem restricted to conflicts of up to `max_degree` examples; the upper bound if there
-        is no `max_degree`.
-    correct_probability : ndarray of float64, shape (n,)
-        Probabilities that a classifier can keep on the true classes; their loss is the upper bound.
-    dual : Dual
-        The weights on conflicts that prove the lower bound.
-    why : str
-        Why the solve ended before the bounds met within the gap that was asked for; empty if they met.
-    rounds : int
-        Number of searches for violated conflicts.
-    seconds : float
-    """
-
-    loss: losses.Loss
-    lower: float
-    upper: float
-    relaxed: float
-    correct_probability: Doubles
-    dual: dual.Dual
-    why: str
-    rounds: int
-    seconds: float
-
-    @property
-    def complete(self) -> bool:
-        """Whether the bounds met within the gap that was asked for."""
-        return not self.why
-
-    @property
-    def gap(self) -> float:
-        """Difference of the bounds."""
-        return self.upper - self.lower
-
-
-class UpperBounds:
-    """The upper bounds of a floor: losses that some classifier reaches.
-
-    Attributes
-    ----------
-    cross_entropy, zero_one, brier : float
-    """
-
-    def __init__(self, floor: MulticlassFloor) -> None:
-        self._floor = floor
-
-    @property
-    def cross_entropy(self) -> float:
-        """Upper bound of the smallest robust cross-entropy, in nats."""
-        return self.loss(losses.CrossEntropy())
-
-    @property
-    def zero_one(self) -> float:
-        """Upper bound of the smallest robust 0-1 loss of a randomised classifier."""
-        return self.loss(losses.ZeroOne())
-
-    @property
-    def brier(self) -> float:
-        """Upper bound of the smallest robust Brier loss ``(1 - q)**2``."""
-        return self.loss(losses.Brier())
-
-    def loss(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> float:
-        """Return the upper bound of any convex loss."""
-        return self._floor.bounds(loss, costs=costs)[1]
 
 
 class MulticlassFloor(BaseFloor):
@@ -180,10 +75,7 @@ class MulticlassFloor(BaseFloor):
         limits: Limits,
         solved: Mapping[str, LossBounds] | None = None,
         source: Source | None = None,
-        graph: ClassGraph | None = None,
-        rule: CommonPointRule | None = None,
-        start: Mapping[str, Constraints] | None = None,
-        progress: Progress | None = None,
+        solver: LossSolver | None = None,
     ) -> None:
         super().__init__(
             classes=classes,
@@ -197,10 +89,7 @@ class MulticlassFloor(BaseFloor):
         self.max_degree = limits.max_degree
         self._limits = limits
         self._solved = dict(solved or {})
-        self._graph = graph
-        self._rule = rule
-        self._pools = dict(start or {})
-        self._progress = progress
+        self._solver = solver
 
     # The losses.
 
@@ -251,7 +140,11 @@ class MulticlassFloor(BaseFloor):
         if isinstance(loss, losses.Convex):
             key += f" {id(loss.function)}"
         if key not in self._solved:
-            self._solved[key] = self._solve(loss, factors)
+            if self._solver is None:
+                raise ValueError(
+                    must("loss", "one of those in the file", loss) + ": compute the floor again for others"
+                )
+            self._solved[key] = self._solver.solve(loss, factors)
         return self._solved[key]
 
     def _factors(self, costs: Mapping[Any, Fraction]) -> Integers:
@@ -262,69 +155,10 @@ class MulticlassFloor(BaseFloor):
             raise ValueError(must("costs", "quotients of small whole numbers", dict(costs)))
         return np.array([*whole, common], dtype=np.int64)
 
-    def _solve(self, loss: losses.Loss, factors: Integers | None) -> LossBounds:
-        separable = SeparableLoss(loss)
-        if self._graph is None or self._rule is None:
-            raise ValueError(must("loss", "one of those in the file", loss) + ": compute the floor again for others")
-        began = time.perf_counter()
-        weight, unit = self._weight, int(self._weight.sum())
-        if factors is not None:
-            weight, unit = weight * factors[self._codes], unit * int(factors[-1])
-        limit = self._limits.time_limit
-        goal = Goal(
-            gap=self._limits.gap * unit / int(weight.sum()),
-            max_degree=self.max_degree,
-            deadline=None if limit is None else time.monotonic() + float(limit),
-        )
-        found = solve(
-            self._graph,
-            self._rule,
-            weight.astype(np.float64),
-            separable,
-            goal,
-            start=self._known_rows(),
-            progress=self._report,
-        )
-        proof = dual.proved(self._graph, self._rule, found.rows, found.z)
-        lower = dual.lower_bound(proof, weight, separable) / unit
-        upper = separable.upper(weight.astype(np.float64), found.q) / unit
-        self._pools[repr(loss)] = found.pool
-        lower_float = float(lower)
-        if Fraction(lower_float) > lower:
-            lower_float = math.nextafter(lower_float, -math.inf)
-        if self.n_edges == 0:
-            lower_float = upper = float(lower)
-        why = found.why
-        relaxed = min(found.relaxed / unit, upper)
-        if not why and relaxed - lower_float > self._limits.gap:
-            lost = int(np.count_nonzero(found.z > 0)) - len(proof.z)
-            why = f"{lost} conflicts were found whose common point could not be proved" if lost > 0 else _ROUNDED
-        return LossBounds(
-            loss=loss,
-            lower=lower_float,
-            upper=upper,
-            relaxed=relaxed,
-            correct_probability=found.q,
-            dual=proof,
-            why=why,
-            rounds=found.rounds,
-            seconds=time.perf_counter() - began,
-        )
-
     @property
     def pools(self) -> dict[str, Constraints]:
         """Conflicts that were found for each loss so far, worth trying against a stronger adversary."""
-        return dict(self._pools)
-
-    def _known_rows(self) -> Constraints | None:
-        rows = Constraints.none()
-        for some in self._pools.values():
-            rows = rows + some
-        return rows if len(rows) else None
-
-    def _report(self, share: float) -> None:
-        if self._progress is not None:
-            self._progress("bounds", round(1000 * share), 1000)
+        return {} if self._solver is None else self._solver.pools
 
     # The examples.
 
@@ -366,31 +200,7 @@ class MulticlassFloor(BaseFloor):
         """
         if not 0 <= min_correct <= 1:
             raise ValueError(must("min_correct", "between 0 and 1", min_correct))
-        solution = self.solution(loss)
-        q, rows, z = solution.correct_probability, solution.dual.rows, solution.dual.z.astype(np.float64)
-        n, k = self.n_examples, len(self.classes)
-        # In each conflict, an example goes there with the probability z / sum of z, and finds the others' q.
-        shares = np.repeat(z, rows.degrees)
-        others = np.zeros((n, k))
-        for degree in np.unique(rows.degrees).tolist():
-            which = np.flatnonzero(rows.degrees == degree)
-            places = rows.offsets[which][:, None] + np.arange(degree)
-            members = rows.members[places]
-            for i in range(degree):
-                for j in range(degree):
-                    if i != j:
-                        met = shares[places[:, i]] * q[members[:, j]]
-                        np.add.at(others, (members[:, i], self._codes[members[:, j]]), met)
-        own = np.maximum(q, min_correct)
-        everyone = np.arange(n)
-        others[everyone, self._codes] = 0.0
-        sums = others.sum(axis=1)
-        alone = sums == 0
-        others[alone] = 1.0
-        others[everyone, self._codes] = 0.0
-        labels = others * ((1.0 - own) / np.where(alone, k - 1, sums))[:, None]
-        labels[everyone, self._codes] = own
-        return labels
+        return soft_labels(self.solution(loss), self._codes, len(self.classes), min_correct)
 
     def conflicts(self, loss: Any = "cross-entropy") -> list[tuple[tuple[int, ...], float]]:
         """Return the conflicts that prove the lower bound of a loss, with their weights, the heaviest first.
@@ -518,20 +328,8 @@ class MulticlassFloor(BaseFloor):
             **self._common_arrays(),
         }
         for found in self._solved.values():
-            name = found.loss.name
-            if name not in certificates.MULTICLASS_LOSSES or repr(found.loss) not in self._solved:
-                continue
-            arrays |= {
-                f"{name}_offsets": found.dual.rows.offsets,
-                f"{name}_members": found.dual.rows.members,
-                f"{name}_witness": found.dual.witness,
-                f"{name}_z": found.dual.z,
-                f"{name}_bits": np.array(found.dual.bits),
-                f"{name}_q": found.correct_probability,
-                f"{name}_bounds": np.array([found.lower, found.upper, found.relaxed, found.seconds]),
-                f"{name}_counts": np.array([found.rounds, found.complete], dtype=np.int64),
-                f"{name}_why": np.array(found.why),
-            }
+            if repr(found.loss) in self._solved:  # without costs
+                arrays |= arrays_of(found)
         return arrays
 
     @classmethod
@@ -551,7 +349,7 @@ class MulticlassFloor(BaseFloor):
         solved = {}
         for loss in (losses.CrossEntropy(), losses.ZeroOne(), losses.Brier()):
             if f"{loss.name}_z" in arrays:
-                solved[repr(loss)] = _solution_of(loss, arrays)
+                solved[repr(loss)] = solution_of(loss, arrays)
         common = certificates.MulticlassCertificate.from_arrays(arrays, losses.CrossEntropy().name)
         for name in ("degrees", "weights_exact", "seconds", "limits"):
             if name not in arrays:
@@ -563,7 +361,7 @@ class MulticlassFloor(BaseFloor):
             degrees=read_degrees(arrays, len(common.codes)),
             adversary=common.adversary,
             seconds=read_seconds(arrays),
-            limits=_limits_of(read_seconds(arrays, "limits")),
+            limits=limits_of(read_seconds(arrays, "limits")),
             solved=solved,
         )
 
@@ -615,51 +413,10 @@ class MulticlassFloor(BaseFloor):
         )
 
 
-def _limits_of(values: Mapping[str, Any]) -> Limits:
-    """Read the limits that a file has, which are checked as those of a caller are."""
-    gap, time_limit, max_degree = (values.get(name) for name in ("gap", "time_limit", "max_degree"))
-    return Limits(
-        gap=as_positive("gap", 1e-4 if gap is None else gap),
-        time_limit=None if time_limit is None else as_positive("time_limit", time_limit),
-        max_degree=None if max_degree is None else as_count("max_degree", max_degree, 2),
-    )
-
-
 def _counts(degrees: Integers) -> tuple[list[str], list[int]]:
     """Return how many conflicts there are of each degree."""
     values, counts = np.unique(degrees, return_counts=True)
     return [str(value) for value in values.tolist()], counts.tolist()
-
-
-def _solution_of(loss: losses.Loss, arrays: Mapping[str, npt.NDArray[Any]]) -> LossBounds:
-    """Read what a file has about one loss."""
-    certificate = certificates.MulticlassCertificate.from_arrays(arrays, loss.name)
-    try:
-        q, ends, counts = (arrays[f"{loss.name}_{part}"] for part in ("q", "bounds", "counts"))
-    except KeyError as error:
-        raise CertificateError(f"the file has no part {error}") from None
-    if q.shape != certificate.codes.shape or q.dtype != np.float64 or not ((q >= 0) & (q <= 1)).all():
-        raise CertificateError(f"'{loss.name}_q' must be a probability for each example")
-    if ends.shape != (4,) or ends.dtype != np.float64 or counts.shape != (2,):
-        raise CertificateError(f"'{loss.name}_bounds' must be four numbers")
-    rows = Constraints(certificate.offsets, certificate.members, np.ones(len(certificate.z), dtype=np.bool_))
-    lower, upper, relaxed, seconds = ends.tolist()
-    return LossBounds(
-        loss=loss,
-        lower=lower,
-        upper=upper,
-        relaxed=relaxed,
-        correct_probability=q,
-        dual=dual.Dual(rows, certificate.z, certificate.bits, certificate.witness),
-        why="" if counts[1] else _why_of(loss, arrays),
-        rounds=int(counts[0]),
-        seconds=seconds,
-    )
-
-
-def _why_of(loss: losses.Loss, arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Read why a solve ended early; files of the first versions do not say."""
-    return str(arrays[f"{loss.name}_why"]) if f"{loss.name}_why" in arrays else "the file does not say why"
 
 
 def find_bounds(
@@ -686,6 +443,8 @@ def find_bounds(
     began = time.perf_counter()
     adversary = problem.adversary
     graph = build(adversary, problem.data, problem.codes, len(problem.classes), progress=progress)
+    rule = CommonPointRule.of(adversary, problem.data)
+    pools = {} if start is None else start.pools
     return MulticlassFloor(
         classes=problem.classes,
         codes=graph.codes,
@@ -695,8 +454,5 @@ def find_bounds(
         seconds={"graph": time.perf_counter() - began},
         limits=limits,
         source=problem.source,
-        graph=graph,
-        rule=CommonPointRule.of(adversary, problem.data),
-        start=None if start is None else start.pools,
-        progress=progress,
+        solver=LossSolver(graph, rule, problem.weights.values, limits, pools, progress),
     )

@@ -15,7 +15,8 @@ from lossfloor._types import Doubles, Progress
 from lossfloor.adversaries import Adversary
 from lossfloor.adversaries.comparison import can_do_no_less
 from lossfloor.floors.curve_result import BaseCurve
-from lossfloor.floors.many_class import Limits, MulticlassFloor, find_bounds
+from lossfloor.floors.loss_bounds import Limits
+from lossfloor.floors.many_class import MulticlassFloor, find_bounds
 from lossfloor.floors.problem import Problem
 
 #: The losses that a curve is solved for.

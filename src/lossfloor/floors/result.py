@@ -413,6 +413,37 @@ class BaseFloor(abc.ABC):
             return self._adversary
 
 
+class UpperBounds:
+    """The upper bounds of a floor: losses that some classifier reaches.
+
+    Attributes
+    ----------
+    cross_entropy, zero_one, brier : float
+    """
+
+    def __init__(self, floor: BaseFloor) -> None:
+        self._floor = floor
+
+    @property
+    def cross_entropy(self) -> float:
+        """Upper bound of the smallest robust cross-entropy, in nats."""
+        return self.loss(losses.CrossEntropy())
+
+    @property
+    def zero_one(self) -> float:
+        """Upper bound of the smallest robust 0-1 loss of a randomised classifier."""
+        return self.loss(losses.ZeroOne())
+
+    @property
+    def brier(self) -> float:
+        """Upper bound of the smallest robust Brier loss ``(1 - q)**2``."""
+        return self.loss(losses.Brier())
+
+    def loss(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> float:
+        """Return the upper bound of any convex loss."""
+        return self._floor.bounds(loss, costs=costs)[1]
+
+
 def plain(label: Any) -> Any:
     """Return a label as a plain Python object."""
     return label.item() if isinstance(label, np.generic) else label

@@ -22,9 +22,9 @@ from lossfloor._types import Doubles, Vertices
 from lossfloor.conflicts.many_class import CommonPointRule
 from lossfloor.graphs import ClassGraph
 from lossfloor.solvers.many.constraints import Constraints
-from lossfloor.solvers.many.goal import Goal
 from lossfloor.solvers.many.separable import SeparableLoss
 from lossfloor.solvers.many.separation import Separator
+from lossfloor.solvers.many.solution import Goal
 
 #: More conflicts of a component are not listed, and fewer where each is a question to the adversary.
 _MOST_LISTED, _MOST_ASKED = 20_000, 3_000
