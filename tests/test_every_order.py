@@ -180,12 +180,12 @@ def test_separation_and_eps_of_curves(order: Fraction) -> None:
 
 
 def test_orders_beyond_all_powers() -> None:
-    # 1.5^2000 is beyond all doubles, and so is 1.6^2000.
-    X = [[0.0, 0.0], [1.6, 1.0]]
-    for eps in (0.75, [0.75, 0.75], [0.0, 1.5]):
-        assert lf.floor(X, [0, 1], lf.Lp(p=2000, eps=eps)).n_edges == 0
-    for eps in (0.81, [0.81, 0.81], [0.0, 1.61]):
-        assert lf.floor(X, [0, 1], lf.Lp(p=2000, eps=eps)).n_edges == 1
+    # 1.7^2000 is beyond all doubles, and so is 1.8^2000.
+    X = [[-0.9, 0.0], [0.9, 0.5], [-0.9, 0.1], [0.9, 0.2]]
+    for eps in (0.85, [0.85] * 4, [0.0, 1.7, 0.0, 1.7]):
+        assert lf.floor(X, [0, 1, 0, 1], lf.Lp(p=2000, eps=eps)).n_edges == 0
+    for eps in (0.901, [0.901] * 4, [0.0, 1.81, 0.0, 1.81]):
+        assert lf.floor(X, [0, 1, 0, 1], lf.Lp(p=2000, eps=eps)).n_edges == 4
 
 
 # Time and memory: what is decided exactly needs few digits, however large the order and the scale.

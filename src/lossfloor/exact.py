@@ -154,15 +154,13 @@ def norm_near(steps: Sequence[int], exponent: int, order: Order) -> Fraction:
     if order == 1:
         return sum(steps) * unit
     powers = _Powers(order, 90, largest, len(counts))
-    top, rest = powers.log(largest), decimal.Decimal(0)
+    rest = decimal.Decimal(0)
     for step, count in counts.items():
-        rest = powers.add(rest, powers.multiply(powers.of_log(powers.subtract(powers.log(step), top)), count))
-    a, b, context = order.numerator, order.denominator, powers.context
+        rest = powers.add(rest, powers.multiply(powers.of_ratio(step, largest), count))
     if rest.adjusted() < -40:
-        growth = context.divide(powers.multiply(rest, b), a)
+        growth = powers.divide(powers.multiply(rest, order.denominator), order.numerator)
     else:  # 90 digits less 41 that the 1 takes away
-        root = context.exp(context.divide(powers.multiply(context.ln(powers.add(rest, 1)), b), a))
-        growth = powers.subtract(root, 1)
+        growth = powers.subtract(powers.raised(powers.add(rest, 1), 1 / order), 1)
     return (1 + Fraction(growth)) * largest * unit
 
 
@@ -202,11 +200,11 @@ def _sign_of_power_sum(counts: Mapping[int, int], order: Fraction, digits: int) 
     Every power, in proportion to the largest, is right up to a relative 0.01 * 10**-digits (see `_Powers`), and the
     sum of n terms is rounded n times more.
     """
-    powers = _Powers(order, digits, max(counts), len(counts))
-    top = powers.log(max(counts))
+    largest = max(counts)
+    powers = _Powers(order, digits, largest, len(counts))
     total, spread = decimal.Decimal(0), decimal.Decimal(0)
     for value, count in counts.items():
-        term = powers.multiply(powers.of_log(powers.subtract(powers.log(value), top)), count)
+        term = powers.multiply(powers.of_ratio(value, largest), count)
         total, spread = powers.add(total, term), powers.add(spread, term.copy_abs())
     if total.copy_abs() <= spread.scaleb(-digits, powers.context):
         return None
@@ -214,13 +212,15 @@ def _sign_of_power_sum(counts: Mapping[int, int], order: Fraction, digits: int) 
 
 
 class _Powers:
-    """Powers by way of logarithms, right up to a relative ``0.01 * 10**-digits``.
+    """Powers of ratios of whole numbers, right up to a relative ``0.01 * 10**-digits``.
 
-    `decimal` rounds logarithms and exponentials correctly, to a relative 10^(1 - prec) / 2.  A logarithm is that of
-    the leading bits plus those of powers of two, together below the number of bits; so the exponent of a power, the
-    difference of two logarithms times the order, is below ``2 size`` with ``size = order * bits`` and off by less than
-    ``10 size 10^(1 - prec)``, and the power by that in proportion.  With ``10^guard >= 10^4 size`` digits more that
-    is at most 0.01 * 10^-digits.
+    `decimal` rounds products, quotients, square roots, logarithms and exponentials correctly: to a relative u =
+    10^(1 - prec) / 2.  A ratio is off by (bits + 4) u, with what is due to the powers of two that stand for all but the
+    leading digits.  With an order a / b and b <= 2, a square root halves that and adds u, and the a-th power, by
+    repeated multiplication, is off by a times that and 2 a u more.  With any other b, the logarithm of the ratio is
+    below the number of bits, so that times a / b it is off by less than 3 order (bits + 4) u, and the power by that in
+    proportion.  With ``size = 2 (order + 1) bits`` all of these are below 8 size u, and ``10^(prec - digits) >= 10^4
+    size`` makes that less than 0.01 * 10^-digits.
 
     Parameters
     ----------
@@ -228,16 +228,16 @@ class _Powers:
         Above 0.
     digits : int
     largest : int
-        No logarithm is asked of a larger number.
+        No ratio is asked of larger numbers.
     terms : int, default 1
         How many such powers are to be added, each time with a rounding.
     """
 
     def __init__(self, order: Fraction, digits: int, largest: int, terms: int = 1) -> None:
-        size = int(order + 1) * largest.bit_length() + terms
+        size = 2 * int(order + 1) * largest.bit_length() + terms
         precision = digits + len(str(size)) + 4
         self._order = order
-        self._bits = 4 * precision  # leading bits: a relative error below 2**(1 - 4 prec) < 10**-prec
+        self._bits = 4 * precision  # leading bits: a relative error below 2**(1 - 4 prec) < u
         self.context = decimal.Context(
             prec=precision,
             rounding=decimal.ROUND_HALF_EVEN,
@@ -245,19 +245,31 @@ class _Powers:
             Emax=decimal.MAX_EMAX,
             traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
         )
-        self.add, self.subtract, self.multiply = self.context.add, self.context.subtract, self.context.multiply
-        self._log_two = self.context.ln(decimal.Decimal(2))
+        self.add, self.subtract = self.context.add, self.context.subtract
+        self.multiply, self.divide = self.context.multiply, self.context.divide
 
-    def log(self, value: int) -> decimal.Decimal:
-        """Return the logarithm of a whole number above 0."""
-        shift = max(0, value.bit_length() - self._bits)
-        leading = self.context.ln(decimal.Decimal(value >> shift))
-        return self.add(leading, self.multiply(self._log_two, shift)) if shift else leading
+    def of_ratio(self, value: int, other: int) -> decimal.Decimal:
+        """Return the power of ``value / other``, whole numbers above 0."""
+        shifts = [max(0, number.bit_length() - self._bits) for number in (value, other)]
+        leading = self.divide(decimal.Decimal(value >> shifts[0]), decimal.Decimal(other >> shifts[1]))
+        if shifts[0] != shifts[1]:
+            leading = self.multiply(leading, self._integer_power(decimal.Decimal(2), shifts[0] - shifts[1]))
+        return self.raised(leading, self._order)
 
-    def of_log(self, log: decimal.Decimal) -> decimal.Decimal:
-        """Return the power of the number with this logarithm."""
-        a, b = self._order.numerator, self._order.denominator
-        return self.context.exp(self.context.divide(self.multiply(log, a), b))
+    def raised(self, base: decimal.Decimal, order: Fraction) -> decimal.Decimal:
+        """Return the power of another order, of a number above 0."""
+        a, b = order.numerator, order.denominator
+        if b <= 2:
+            return self._integer_power(base if b == 1 else self.context.sqrt(base), a)
+        return self.context.exp(self.divide(self.multiply(self.context.ln(base), a), b))
+
+    def _integer_power(self, base: decimal.Decimal, exponent: int) -> decimal.Decimal:
+        power = decimal.Decimal(1)
+        for bit in bin(abs(exponent))[2:]:
+            power = self.multiply(power, power)
+            if bit == "1":
+                power = self.multiply(power, base)
+        return power if exponent >= 0 else self.divide(1, power)
 
 
 def _is_tie(counts: Mapping[int, int], order: Fraction) -> bool:
@@ -403,6 +415,13 @@ def root_at_least(value: Fraction, order: Fraction) -> Fraction:
     return Fraction(_power(value, 1 / order, 40)) * (1 + Fraction(1, 10**40)) if value > 0 else value
 
 
+def shortened(value: Fraction) -> Fraction:
+    """Round a number of at least 0 up to 128 bits or so."""
+    shift = 128 + value.denominator.bit_length() - value.numerator.bit_length()
+    scaled = value * power_of_two(shift)
+    return -(-scaled.numerator // scaled.denominator) * power_of_two(-shift)
+
+
 def nearest_double(value: Fraction) -> float:
     """Return the double nearest to a number, or infinity with its sign if it is beyond them all."""
     try:
@@ -414,7 +433,7 @@ def nearest_double(value: Fraction) -> float:
 def _power(value: Fraction, order: Fraction, digits: int) -> decimal.Decimal:
     """Return ``value**order`` up to a relative 10**-digits, for a positive value."""
     powers = _Powers(order, digits, max(value.numerator, value.denominator))
-    return powers.of_log(powers.subtract(powers.log(value.numerator), powers.log(value.denominator)))
+    return powers.of_ratio(value.numerator, value.denominator)
 
 
 def _bits_of(value: Fraction) -> int:

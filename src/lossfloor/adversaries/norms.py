@@ -59,7 +59,7 @@ class NormBall(GaugeBall):
 
     def gauge(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Fraction:
         """Return the distance of two points, shape (d,), to 30 digits."""
-        return exact.norm_near(*exact.differences(a, b), self.order)
+        return exact.shortened(exact.norm_near(*exact.differences(a, b), self.order))
 
     def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
         """Bound the distances of all pairs from below and above, in units of the data, shape (n, m) each."""

@@ -92,7 +92,7 @@ class WeightedLp(GaugeBall):
     def gauge(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Fraction | None:
         """Return the cost between two points, shape (d,), to 30 digits; None if a frozen feature would move."""
         found = self._steps(a, b)
-        return None if found is None else exact.norm_near(found[0], 0, self.order) / found[1]
+        return None if found is None else exact.shortened(exact.norm_near(found[0], 0, self.order) / found[1])
 
     def _steps(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[list[int], int] | None:
         """Return the costs of the features that differ as whole numbers, and how many of them make one unit.

@@ -470,7 +470,9 @@ class PairSweep:
     def _radius_at_least(self, key: Fraction) -> Fraction:
         """Return a rational radius that reaches pairs of this key, and hardly farther."""
         if self.order is None or self._keys_are_distances:
-            return key if self.order is None or self.order == 1 else key * (1 + Fraction(1, 2**100))  # it is rounded
+            if self.order is None or self.order == 1:
+                return key
+            return exact.shortened(key * (1 + Fraction(1, 2**100)))  # it is rounded
         return exact.root_at_least(key, self.order) * exact.power_of_two(self._key_exponent)
 
     def levels(self, thresholds: Sequence[Fraction]) -> Iterator[tuple[int, int, Levels]]:
