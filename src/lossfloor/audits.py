@@ -1,10 +1,10 @@
-r"""How far a model is from the floor: what of its robust loss is unavoidable, and what is its own.
+r"""How far a model is from the floor: how much of its robust loss is unavoidable, and how much is its own.
 
 **Below the floor means that the attack failed, never that the model won.**  An attack finds *a* loss of an example, and
-its worst loss is at least that.  The floor is below the worst losses of every function whatever.  So a measured loss
+its worst loss is at least that.  The floor is below the worst losses of every function.  So a measured loss
 below the floor is not the worst one.
 
-The same holds in the small, where it tells more of an attack:
+The same holds for parts of the data, where it reveals more about an attack:
 
 - *In each block.*  The proof of the floor sends weight inside of blocks only, so the share of each block in the floor
   is a bound for the examples of that block by itself.
@@ -14,10 +14,7 @@ The same holds in the small, where it tells more of an attack:
 
 from __future__ import annotations
 
-import csv
 import functools
-import html
-import io
 import math
 import os
 import warnings
@@ -27,15 +24,17 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import as_labels, must, one_of
-from lossfloor._files import write_whole
-from lossfloor.adversaries import NormBall, from_config
-from lossfloor.exceptions import MissingDependencyError, WeakAttackWarning
+from lossfloor.adversaries import from_config
+from lossfloor.exceptions import WeakAttackWarning
 from lossfloor.floors import Floor
+from lossfloor.reporting.tables import as_frame, html_fields, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
+
+    from lossfloor.adversaries import NormBall
 
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -52,7 +51,7 @@ STRENGTHS: dict[str, tuple[int, int, bool]] = {
 
 
 class Audit:
-    """A model's robust loss beside the floor; `audit` makes one.
+    """A model's robust loss compared with the floor; `audit` returns one.
 
     Attributes
     ----------
@@ -95,12 +94,12 @@ class Audit:
 
     @property
     def cross_entropy(self) -> float:
-        """Measured robust cross-entropy in nats, mean over the weighted examples."""
+        """Measured robust cross-entropy in nats, weighted mean over the examples."""
         return self._mean(self.loss)
 
     @property
     def zero_one(self) -> float:
-        """Measured robust 0-1 loss: weight of the examples that were made wrong."""
+        """Measured robust 0-1 loss: weight of the examples that the attack made wrong."""
         return self._mean(self.wrong)
 
     @property
@@ -110,7 +109,7 @@ class Audit:
 
     @property
     def gap(self) -> float:
-        """The part of the cross-entropy that is the model's own: what is above the floor."""
+        """The model's own part of the cross-entropy: the part above the floor."""
         return self.cross_entropy - self.unavoidable
 
     @property
@@ -131,14 +130,14 @@ class Audit:
 
     @functools.cached_property
     def unavoidable_per_example(self) -> Doubles:
-        """Loss that an optimal classifier has on each example, shape (n,): minus the logarithm of what it keeps."""
+        """Loss of an optimal classifier on each example, shape (n,): minus the log of the probability it keeps."""
         return np.maximum(0.0, -np.log(self.floor.correct_probability))
 
     @property
     def gap_per_example(self) -> Doubles:
         """Measured loss less that of an optimal classifier, shape (n,).
 
-        Single ones can be below zero without any fault: a model may spare one example at the cost of another.  Their
+        Single values may be negative without any error: a model may favour one example at the cost of another.  Their
         weighted mean is `gap`.
         """
         return np.asarray(self.loss - self.unavoidable_per_example)
@@ -179,7 +178,7 @@ class Audit:
     # To look at.
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what there is to know of each example, by name, shape (n,) each; see `to_frame`."""
+        """Return all per-example results by name, shape (n,) each; see `to_frame`."""
         certificate = self.floor.certificate
         return {
             "label": certificate.classes[certificate.codes.astype(np.intp)],
@@ -196,7 +195,7 @@ class Audit:
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table with a row for each example.
+        """Return a table with one row per example.
 
         Returns
         -------
@@ -209,23 +208,14 @@ class Audit:
         MissingDependencyError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingDependencyError("to_frame needs pandas: pip install 'lossfloor[frames]'") from None
-        return pd.DataFrame(self.columns())
+        return as_frame(self.columns())
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write `columns` as a table with a row for each example (written whole or not at all)."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        columns = self.columns()
-        table.writerow(columns)
-        table.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-        write_whole(path, lambda stream: stream.write(text.getvalue().encode()))
+        """Write `columns` as a CSV table with one row per example (completely or not at all)."""
+        write_csv(path, self.columns())
 
     def summary(self) -> dict[str, Any]:
-        """Return the main results as JSON can hold them; an infinite loss is None."""
+        """Return the main results in a form JSON can represent; an infinite loss is None."""
         return {
             "cross_entropy": _finite(self.cross_entropy),
             "unavoidable": self.unavoidable,
@@ -250,7 +240,7 @@ class Audit:
         )
 
     def rows(self) -> dict[str, str]:
-        """Return what a reader wants to know, worded."""
+        """Return the main results as readable text."""
         n = self.floor.n_examples
         share = f" ({100 * self.unavoidable / self.cross_entropy:.1f} %)" if 0 < self.cross_entropy < math.inf else ""
         rows = {
@@ -268,23 +258,19 @@ class Audit:
         return rows
 
     def verdict(self) -> str:
-        """Say what the numbers tell of the attack."""
+        """Return a verdict on the attack."""
         if self.below_floor:
             return _BELOW
         pairs, blocks = int(self.won_impossibly.sum()), int(self.in_failed_block.sum())
         if pairs or blocks:
             return (
-                f"too weak in places: {pairs} examples are in pairs that no function can keep, {blocks} in blocks "
+                f"too weak in places: {pairs} examples are in pairs no function can get right, {blocks} in blocks "
                 "below their own floor; the true robust loss is larger"
             )
-        return "nothing proves it too weak (the true robust loss may still be larger)"
+        return "no sign that it was too weak (the true robust loss may still be larger)"
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-            for name, value in self.rows().items()
-        )
-        return f"<table><caption>A model beside the floor</caption>{cells}</table>"
+        return html_fields("A model against the floor", self.rows())
 
 
 _BELOW = (
@@ -309,7 +295,7 @@ def audit(
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Audit:
-    """Set a model's robust loss beside the floor: what is unavoidable, and what is the model's.
+    """Compare a model's robust loss with the floor: how much is unavoidable, and how much is the model's own.
 
     Give one of `losses`, `probabilities` and `model`.
 
@@ -318,7 +304,7 @@ def audit(
     floor : Floor
         Of the same examples, in the same order.
     losses : array_like, shape (n,), optional
-        Worst cross-entropy of each example under attack, in nats, at least 0; may be infinite.  It has to be a maximum
+        Worst cross-entropy of each example under attack, in nats, at least 0; may be infinite.  It must be the maximum
         over attacks, restarts and steps: suites that keep the original point of examples which they cannot flip, or
         which are wrong from the start, give far too little.
     probabilities : array_like, shape (n,), optional
@@ -333,11 +319,11 @@ def audit(
         20 steps; 40 steps and a restart; 100 steps, 4 restarts and APGD (extra ``attacks``).  The points of the optimal
         attack of the floor are tried besides, but for those that no double can hold (`Audit.n_skipped`).
     device : str or torch.device, default "cpu"
-        Where to attack; the model has to be there.
+        Device for the attack; the model must already be on it.
     seed : int, default 0
-        Of the random starts.
+        Seed of the random starts.
     progress : callable, optional
-        Called with (stage, done, in all).
+        Called with (stage, done, total).
 
     Returns
     -------
@@ -351,7 +337,7 @@ def audit(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the message names it.
+        If an argument is invalid; the message names it.
     MissingDependencyError
         If a model is given and PyTorch is not installed.
 
@@ -444,9 +430,9 @@ def _attacked(
 def _ball(floor: Floor) -> NormBall:
     """Return the adversary of a floor that the attacks here are made for."""
     try:
-        adversary = from_config(floor.certificate.adversary)
+        ball = from_config(floor.certificate.adversary).norm_ball
     except ValueError:  # made of a matrix or a function
-        adversary = None
-    if isinstance(adversary, NormBall) and adversary.order in (2, None) and len(adversary.eps) == 1:
-        return adversary
+        ball = None
+    if ball is not None and ball.order in (2, None) and len(ball.eps) == 1:
+        return ball
     raise ValueError(must("floor", "against an l2 or linf ball of one radius", floor.certificate.adversary))

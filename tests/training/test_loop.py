@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from lossfloor.training import MLP, RobustLoss, Settings, SoftLabelDataset, Threat, fit, load_model, worst_case
+from lossfloor.training.beyond_paper import KeptPoints
 from lossfloor.training.checkpoints import load
-from lossfloor.training.closing import KeptPoints
 
 THREAT = Threat("l2", 0.1)
 

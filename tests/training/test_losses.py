@@ -19,7 +19,7 @@ from lossfloor.training import (
     soft_cross_entropy,
     trades,
 )
-from lossfloor.training.closing import AnnealedClipping, CappedLoss, IntervalTargets, KeptPoints, OptimalPoints
+from lossfloor.training.beyond_paper import AnnealedClipping, CappedLoss, IntervalTargets, KeptPoints, OptimalPoints
 
 THREAT = Threat("l2", 0.3)
 

@@ -12,8 +12,10 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from lossfloor.cli.app import app
-from lossfloor.paper import figure4, robust_runs, table1
+from lossfloor.paper import figure4, table1
+from lossfloor.paper import runs as robust_runs
 from lossfloor.paper.fig4 import published
+from lossfloor.paper.methods import METHODS
 from lossfloor.training import ARCHITECTURES
 
 TINY = {"models": ["mlp"], "eps": ["3.6"], "n_per_class": 15, "epochs": 1}
@@ -43,11 +45,11 @@ def result(
 
 def test_the_plan_has_what_tells_most_first() -> None:
     runs = robust_runs.plan(models=["mlp", "cnn"], seeds=2)
-    assert len(runs) == len({run.name for run in runs}) == 4 * 2 * 2 * len(robust_runs.METHODS)
-    first = runs[: len(robust_runs.METHODS)]
-    assert {run.method for run in first} == set(robust_runs.METHODS)
+    assert len(runs) == len({run.name for run in runs}) == 4 * 2 * 2 * len(METHODS)
+    first = runs[: len(METHODS)]
+    assert {run.method for run in first} == set(METHODS)
     assert {(run.eps, run.seed, run.model) for run in first} == {("4.6", 0, "mlp")}
-    assert [run.eps for run in runs[:: 4 * len(robust_runs.METHODS)]] == ["4.6", "4.0", "5.0", "3.6"]
+    assert [run.eps for run in runs[:: 4 * len(METHODS)]] == ["4.6", "4.0", "5.0", "3.6"]
     assert set(ARCHITECTURES) >= {run.model for run in runs}
 
 
@@ -68,11 +70,11 @@ def test_a_plan_that_is_none(arguments: dict[str, Any], message: str) -> None:
 @pytest.mark.slow
 def test_every_method_runs(tmp_path: Path) -> None:
     runs = robust_runs.plan(**TINY, seeds=1)
-    assert robust_runs.make(runs, tmp_path, attack="fast") == len(robust_runs.METHODS)
+    assert robust_runs.make(runs, tmp_path, attack="fast") == len(METHODS)
     for found in robust_runs.read(tmp_path):
         assert found["train"]["cross_entropy"] >= found["train"]["unavoidable"]
         assert found["test"]["cross_entropy"] > 0
-    assert len(figure4(robust_runs.read(tmp_path)).cells) == len(robust_runs.METHODS)
+    assert len(figure4(robust_runs.read(tmp_path)).cells) == len(METHODS)
 
 
 def test_runs_are_made_once_and_in_pieces(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_table_1_has_the_published_numbers_beside_ours() -> None:
     assert paper["paper, resnet18", "clipped-paper", "5.0"] == 0.419
     assert paper["paper, floor", "floor", "4.6"] == 0.305
     assert paper["floor", "floor", "4.6"] == 0.3
-    assert {line["method"] for line in published()["rows"]} - {"floor"} <= set(robust_runs.METHODS)
+    assert {line["method"] for line in published()["rows"]} - {"floor"} <= set(METHODS)
 
 
 def test_the_commands_show_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,10 +57,10 @@ def command(
     prior: Annotated[str, _population_option("--prior", "P", "Probability of the first class.", given=True)] = "0.5",
     l2: Annotated[str | None, opt.adversary_option("--l2", "EPS", "Euclidean distance of at most EPS.")] = None,
     l1: Annotated[str | None, opt.adversary_option("--l1", "EPS", "Sum of absolute changes of at most EPS.")] = None,
-    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Each feature by at most EPS.")] = None,
+    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Change of each feature of at most EPS.")] = None,
     lp: Annotated[
         tuple[str, str] | None,
-        opt.adversary_option("--lp", "P EPS", "At most EPS in the norm of order P >= 1."),
+        opt.adversary_option("--lp", "P EPS", "Norm of order P >= 1, at most EPS."),
     ] = None,
     box: Annotated[
         str | None,
@@ -73,11 +73,11 @@ def command(
         ),
     ] = None,
     unit: Annotated[
-        str, opt.adversary_option("--unit", "U", "How many units of the data make one unit of eps; 1 by default.")
+        str, opt.adversary_option("--unit", "U", "How many data units make one unit of eps; 1 by default.")
     ] = "1",
     loss: Annotated[
         list[str] | None,
-        opt.output_option("--loss", "NAME", "A loss to show besides, such as spherical; can be given again."),
+        opt.output_option("--loss", "NAME", "Another loss to show, such as spherical; can be repeated."),
     ] = None,
     sample: Annotated[
         int | None, opt.output_option("--sample", "N", "Draw N examples with their worst moves; requires --save.")

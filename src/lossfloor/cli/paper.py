@@ -128,7 +128,9 @@ Limit = Annotated[
 ]
 NPerClass = Annotated[int, typer.Option("--n-per-class", metavar="N", help="Training examples per class.")]
 Epochs = Annotated[int, typer.Option("--epochs", metavar="N", help="Passes over the training data.")]
-Attack = Annotated[str, typer.Option("--attack", metavar="NAME", help="fast, strong or strongest.")]
+Attack = Annotated[
+    str, typer.Option("--attack", metavar="NAME", help="Strength of the attack: fast, strong or strongest.")
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to train: cpu, cuda or mps.")]
 
 
@@ -155,11 +157,14 @@ def fig4(
     device: Device = "cpu",
     data_dir: opt.DataDir = None,
     plot: Annotated[
-        Path, typer.Option("--plot", metavar="FILE", help="The picture (.png, .svg or .pdf).", rich_help_panel="Output")
+        Path,
+        typer.Option(
+            "--plot", metavar="FILE", help="File for the figure (.png, .svg or .pdf).", rich_help_panel="Output"
+        ),
     ] = Path("fig4.png"),
-    csv: Annotated[Path, typer.Option("--csv", metavar="FILE", help="The numbers.", rich_help_panel="Output")] = Path(
-        "fig4.csv"
-    ),
+    csv: Annotated[
+        Path, typer.Option("--csv", metavar="FILE", help="File for the numbers (CSV).", rich_help_panel="Output")
+    ] = Path("fig4.csv"),
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -253,18 +258,19 @@ def _make_runs(
     data_dir: Path | None,
     quiet: bool,
 ) -> None:
-    from lossfloor.paper import robust_runs
+    from lossfloor.paper.methods import METHODS
+    from lossfloor.paper.runs import EPS, make, plan
 
-    runs = robust_runs.plan(
+    runs = plan(
         models=models or ("mlp", "cnn"),
-        methods=methods or tuple(robust_runs.METHODS),
-        eps=eps or robust_runs.EPS,
+        methods=methods or tuple(METHODS),
+        eps=eps or EPS,
         seeds=seeds,
         n_per_class=n_per_class,
         epochs=epochs,
     )
     with out.progress_bars(quiet=quiet) as progress:
-        robust_runs.make(
+        make(
             runs,
             results,
             seconds=None if limit_minutes is None else 60 * limit_minutes,
@@ -278,10 +284,11 @@ def _make_runs(
 
 def _figure_of(results: Path, n_per_class: int, epochs: int) -> Figure4:
     """Put those runs together that were made in the same size."""
-    from lossfloor.paper import figure4, robust_runs
+    from lossfloor.paper import figure4
+    from lossfloor.paper.runs import read
 
     size = (n_per_class, epochs)
-    return figure4([run for run in robust_runs.read(results) if (run["n_per_class"], run["epochs"]) == size])
+    return figure4([run for run in read(results) if (run["n_per_class"], run["epochs"]) == size])
 
 
 def _show(value: float | None, half: float | None = None) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import as_fraction, must
-from lossfloor._files import write_whole
 from lossfloor._types import Progress
 from lossfloor.adversaries import L2
 from lossfloor.floors import curve
 from lossfloor.populations.gaussian import gaussian_floor
+from lossfloor.reporting.tables import write_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,10 +102,7 @@ class Figure3:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write `rows` as a table (written whole or not at all)."""
-        rows = self.rows()
-        lines = [",".join(rows[0]), *(",".join(repr(value) for value in row.values()) for row in rows)]
-        text = "\n".join(lines) + "\n"
-        write_whole(path, lambda stream: stream.write(text.encode()))
+        write_rows(path, self.rows())
 
     def plot(self) -> Figure:
         """Draw a panel for each dimension; `lossfloor.reporting.plots.save_figure` writes it."""
@@ -183,7 +180,7 @@ def figure3(
     seed : int, default 0
         What everything is drawn from.
     progress : callable, optional
-        Called with (stage, done, in all) as the work goes on.
+        Called with (stage, done, total) during the work.
 
     Returns
     -------
@@ -192,7 +189,7 @@ def figure3(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     References
     ----------

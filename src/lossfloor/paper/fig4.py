@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossfloor._checks import must
-from lossfloor._files import write_whole
-from lossfloor.paper.robust_runs import METHODS
+from lossfloor.paper.methods import METHODS
+from lossfloor.reporting.tables import write_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,13 +79,7 @@ class Figure4:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write `rows` as a table (written whole or not at all)."""
-        rows = self.rows()
-        lines = [
-            ",".join(rows[0]),
-            *(",".join("" if value is None else str(value) for value in row.values()) for row in rows),
-        ]
-        text = "\n".join(lines) + "\n"
-        write_whole(path, lambda stream: stream.write(text.encode()))
+        write_rows(path, self.rows())
 
     def plot(self) -> Figure:
         """Draw methods over eps, a panel for each network, and all methods at the eps that has most of them."""
@@ -169,7 +163,7 @@ def figure4(results: Sequence[dict[str, Any]]) -> Figure4:
     Parameters
     ----------
     results : sequence of dict
-        As `lossfloor.paper.robust_runs.read` returns them.
+        As `lossfloor.paper.runs.read` returns them.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lossfloor.paper.fig4 import Cell, Figure4
-from lossfloor.paper.robust_runs import METHODS
+from lossfloor.paper.methods import METHODS
 
 EPS = ("4.6", "5.0")
 

@@ -51,6 +51,11 @@ def write_csv(path: str | os.PathLike[str], columns: Columns) -> None:
     write_whole(path, lambda stream: stream.write(content))
 
 
+def write_rows(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows that have the same names, at least one, as `write_csv` does columns."""
+    write_csv(path, {name: [row[name] for row in rows] for name in rows[0]})
+
+
 def _plain(column: Any) -> list[Any]:
     return list(column.tolist() if isinstance(column, np.ndarray) else column)
 

@@ -310,7 +310,7 @@ def worst_case(
     batch_size : int, default 500
     seed : int, default 0
     progress : callable, optional
-        Called with (stage, done, in all).
+        Called with (stage, done, total).
 
     Returns
     -------

@@ -47,7 +47,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is something else or damaged.
+        If it has another format or is damaged.
     """
     content = load_tensors(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -195,7 +195,7 @@ def train(config: Config, *, progress: Callable[..., None] | None = None) -> Tra
     ----------
     config : Config
     progress : callable, optional
-        Called with (stage, done, in all).
+        Called with (stage, done, total).
 
     Returns
     -------

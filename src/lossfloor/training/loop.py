@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lossfloor._checks import must, one_of
-from lossfloor._files import write_whole
 from lossfloor._types import Progress
+from lossfloor.reporting.tables import write_rows
 from lossfloor.training import checkpoints
 from lossfloor.training.data import SoftLabelDataset, as_device
 from lossfloor.training.losses import RobustLoss
@@ -109,7 +109,7 @@ def fit(
         A CSV table with one row per epoch, rewritten after each epoch.
     device : str or torch.device, default "cpu"
     progress : callable, optional
-        Called with (stage, done, in all), in batches.
+        Called with (stage, done, total), in batches.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def fit(
                 },
             )
         if log is not None:
-            _write_table(log, history)
+            write_rows(log, history)
     if settings.average:
         model.load_state_dict(average)
     return history
@@ -248,9 +248,3 @@ def _average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None
             average[name].lerp_(value, 1 - decay)
         else:
             average[name].copy_(value)
-
-
-def _write_table(path: str | os.PathLike[str], history: History) -> None:
-    lines = [",".join(history[0]), *(",".join(repr(value) for value in row.values()) for row in history)]
-    text = "\n".join(lines) + "\n"
-    write_whole(path, lambda stream: stream.write(text.encode()))

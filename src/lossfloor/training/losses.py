@@ -135,7 +135,7 @@ class RobustLoss:
         return soft_cross_entropy(logits[: len(x)], labels, soft).mean() + self.beta * divergence
 
     def describe(self) -> dict[str, Any]:
-        """Return what tells this loss from others, as a checkpoint holds it."""
+        """Return what distinguishes this loss from others, as a checkpoint holds it."""
         return {
             "name": type(self).__name__,
             "method": self.method,

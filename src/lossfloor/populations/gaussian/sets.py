@@ -28,7 +28,7 @@ class SymmetricSet(abc.ABC):
 
     @abc.abstractmethod
     def contains(self, z: FloatArray) -> bool:
-        """Tell whether z is known to lie in K."""
+        """Return whether z is known to lie in K."""
 
 
 class SupportedSet(SymmetricSet):
@@ -64,7 +64,7 @@ class NormSet(SupportedSet):
         return norm(budgets, conjugate(self.order))
 
     def contains(self, z: FloatArray) -> bool:
-        """Tell exactly whether z lies in K."""
+        """Decide exactly whether z lies in K."""
         return self.member(z)
 
     def gauge(self, z: FloatArray) -> float:
@@ -92,7 +92,7 @@ class EllipsoidSet(SupportedSet):
         return float(np.linalg.norm(self.factor.T @ w))
 
     def contains(self, z: FloatArray) -> bool:
-        """Tell exactly whether z lies in K."""
+        """Decide exactly whether z lies in K."""
         return self.member(z)
 
     def gauge(self, z: FloatArray) -> float:
@@ -113,7 +113,7 @@ class CommonSet(SymmetricSet):
     parts: tuple[NormSet | EllipsoidSet, ...]
 
     def contains(self, z: FloatArray) -> bool:
-        """Tell exactly whether z lies in every part."""
+        """Decide exactly whether z lies in every part."""
         return all(part.contains(z) for part in self.parts)
 
 
@@ -221,7 +221,7 @@ class ConvexSet(SupportedSet):
         return _gradient(self.support, w, attempt)
 
     def contains(self, z: FloatArray) -> bool:
-        """Tell whether the projection leaves z where it is; without a projection, nothing is known."""
+        """Return whether the projection leaves z where it is; without a projection, nothing is known."""
         return self.projects and bool(np.array_equal(self.project(z), z))
 
 

@@ -75,7 +75,7 @@ class CappedLoss(RobustLoss):
         self.strength = strength
 
     def describe(self) -> dict[str, Any]:
-        """Return what tells this loss from others."""
+        """Return what distinguishes this loss from others."""
         return {**super().describe(), "strength": self.strength}
 
     def at(self, model: nn.Module, z: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
@@ -124,7 +124,7 @@ class OptimalPoints(RobustLoss):
         self._sums = np.concatenate([[0.0], np.cumsum(np.asarray(weights, dtype=np.float64)[order])])
 
     def describe(self) -> dict[str, Any]:
-        """Return what tells this loss from others."""
+        """Return what distinguishes this loss from others."""
         return {**super().describe(), "extra_share": self.extra_share}
 
     def __call__(
@@ -227,7 +227,7 @@ class KeptPoints(RobustLoss):
         self._moves: Tensor | None = None  # of each example, relative to where it is; random starts at first
 
     def describe(self) -> dict[str, Any]:
-        """Return what tells this loss from others."""
+        """Return what distinguishes this loss from others."""
         return {**super().describe(), "count": self.count, "first": self.first}
 
     def state(self) -> dict[str, Tensor]:

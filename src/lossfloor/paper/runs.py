@@ -17,87 +17,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lossfloor._checks import as_fraction, must, unknown
 from lossfloor._files import write_whole
 from lossfloor._types import Progress
 from lossfloor.adversaries import L2
-from lossfloor.audits import audit
+from lossfloor.audits import STRENGTHS, audit
 from lossfloor.datasets import Dataset, load
 from lossfloor.exceptions import LossfloorError
 from lossfloor.floors import Floor, two_class_floor
+from lossfloor.paper.methods import METHODS, soft_labels, training_loss
 
 if TYPE_CHECKING:
-    from lossfloor.training import RobustLoss, Threat
+    from torch import nn
+
+    from lossfloor.training import Threat, WorstCase
+    from lossfloor.training.loop import History
 
 FORMAT = "lossfloor-robust-run-1"
 #: Of Figure 4 and Table 1.
 EPS = ("4.6", "4.0", "5.0", "3.6")
 CLASSES = (3, 7)
-
-
-@dataclasses.dataclass(frozen=True)
-class Method:
-    """A way to train.
-
-    Attributes
-    ----------
-    words : str
-        For people.
-    min_correct : float, "paper", or None
-        How the optimal soft labels are clipped; None for hard labels.
-    loss : str, default "madry"
-        "madry", "trades", or one of the losses of `lossfloor.training.closing`.
-    options : dict
-        Of the loss.
-    average : float, default 0
-        As for `lossfloor.training.Settings`.
-    warmup : float, default 0.25
-        Share of the training over which eps rises from zero.
-    batch_size : int, default 100
-    longer : float, default 1
-        How many times the epochs of the others it takes.
-    beyond : bool, default False
-        Whether the paper does not have it.
-    """
-
-    words: str
-    min_correct: float | str | None = None
-    loss: str = "madry"
-    options: dict[str, float] = dataclasses.field(default_factory=dict)
-    average: float = 0.0
-    warmup: float = 0.25
-    batch_size: int = 100
-    longer: float = 1.0
-    beyond: bool = False
-
-
-METHODS: dict[str, Method] = {
-    "hard": Method("hard labels"),
-    "clipped-paper": Method("soft labels, the paper's rule", "paper"),
-    "average": Method("hard labels, averaged weights", average=0.999, beyond=True),
-    "kept-points": Method(
-        "hard labels, kept attack points, 36 epochs for 12",
-        loss="kept",
-        options={"steps": 2},
-        longer=3.0,
-        beyond=True,
-    ),
-    "small-batches": Method("hard labels, batches of 25", batch_size=25, beyond=True),
-    "more-epochs": Method("hard labels, 5 steps, 22 epochs for 12", options={"steps": 5}, longer=11 / 6, beyond=True),
-    "optimal": Method("optimal soft labels", 0.0),
-    "trades-1": Method("TRADES, beta 1", loss="trades", options={"beta": 1.0}),
-    "capped": Method("hard labels, no pull below the floor", 0.0, loss="capped", beyond=True),
-    "clipped-0.6": Method("soft labels, at least 0.6", 0.6),
-    "slow": Method("hard labels, eps rises over two thirds", warmup=2 / 3, beyond=True),
-    "interval": Method("distillation from the optimal classifier", loss="interval", beyond=True),
-    "points": Method("hard labels, with the optimal attack's points", loss="points", beyond=True),
-    "trades-6": Method("TRADES, beta 6", loss="trades", options={"beta": 6.0}),
-    "clipped-0.8": Method("soft labels, at least 0.8", 0.8),
-    "annealed": Method("labels from hard to soft (0.6)", 0.0, loss="annealed", beyond=True),
-    "long": Method("hard labels, 36 epochs for 12", longer=3.0, beyond=True),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,54 +199,17 @@ def _made(
     import torch
 
     data, bound = _floor_of(run.n_per_class, run.eps, folder)
-    method = METHODS[run.method]
-    x, labels = tr.as_inputs(data.X, unit=data.unit), torch.from_numpy(bound.certificate.codes.astype(np.int64))
-    shape = list(x.shape[1:])
-    model = tr.build(run.model, shape, seed=run.seed)
     threat = tr.Threat("l2", float(as_fraction("eps", run.eps)))
-    epochs = round(method.longer * run.epochs)
-    settings = tr.Settings(
-        epochs=epochs,
-        batch_size=method.batch_size,
-        warmup=method.warmup * epochs,
-        average=method.average,
-        seed=run.seed,
-    )
-    seconds = {}
     with _one_thread(device):
-        began = time.perf_counter()
-        history = tr.fit(
-            model,
-            tr.SoftLabelDataset((x, labels), _soft_labels(method, bound)),
-            _loss(method, threat, bound, data),
-            settings,
-            checkpoint=checkpoint,
-            architecture={"name": run.model, "shape": shape, "options": {}},
-            device=device,
-            progress=progress,
-        )
-        seconds["train"] = sum(row["seconds"] for row in history)
+        model, history = _trained(run, data, bound, threat, checkpoint, device, progress)
         began = time.perf_counter()
         result = audit(
             bound, model=model, X=data.X, y=data.y, attack=attack, device=device, seed=run.seed, progress=progress
         )
         if result.below_floor and result.gradient_loss is not None and result.cross_entropy < result.unavoidable - 1e-6:
             raise LossfloorError(f"{run.name}: {result.verdict()}")
-        new = load("fashion-mnist", classes=CLASSES, split="test", data_dir=folder)
-        there = torch.from_numpy((new.y == CLASSES[1]).astype(np.int64)).to(device)
-        steps, restarts, apgd = _strength(attack)
-        worst = tr.worst_case(
-            model,
-            tr.as_inputs(new.X, unit=new.unit).to(device),
-            there,
-            threat,
-            steps=steps,
-            restarts=restarts,
-            apgd=apgd,
-            seed=run.seed,
-            progress=progress,
-        )
-        seconds["attack"] = time.perf_counter() - began
+        worst = _tested(run, model, threat, attack, folder, device, progress)
+        attack_seconds = time.perf_counter() - began
     return {
         "format": FORMAT,
         **dataclasses.asdict(run),
@@ -320,49 +223,84 @@ def _made(
             "clean_cross_entropy": float(worst.clean_loss.mean()),
         },
         "last_training_loss": history[-1]["loss"],
-        "seconds": {stage: round(value, 1) for stage, value in seconds.items()},
+        "seconds": {
+            "train": round(sum(row["seconds"] for row in history), 1),
+            "attack": round(attack_seconds, 1),
+        },
     }
 
 
-def _strength(attack: str) -> tuple[int, int, bool]:
-    from lossfloor.audits import STRENGTHS
+def _trained(
+    run: Run,
+    data: Dataset,
+    bound: Floor,
+    threat: Threat,
+    checkpoint: Path,
+    device: str,
+    progress: Progress | None,
+) -> tuple[nn.Module, History]:
+    """Train the network of a run; an unfinished training resumes from its checkpoint."""
+    import torch
 
-    return STRENGTHS[attack]
+    import lossfloor.training as tr
+
+    method = METHODS[run.method]
+    x, labels = tr.as_inputs(data.X, unit=data.unit), torch.from_numpy(bound.certificate.codes.astype(np.int64))
+    shape = list(x.shape[1:])
+    model = tr.build(run.model, shape, seed=run.seed)
+    epochs = round(method.longer * run.epochs)
+    history = tr.fit(
+        model,
+        tr.SoftLabelDataset((x, labels), soft_labels(method, bound)),
+        training_loss(method, threat, bound, data),
+        tr.Settings(
+            epochs=epochs,
+            batch_size=method.batch_size,
+            warmup=method.warmup * epochs,
+            average=method.average,
+            seed=run.seed,
+        ),
+        checkpoint=checkpoint,
+        architecture={"name": run.model, "shape": shape, "options": {}},
+        device=device,
+        progress=progress,
+    )
+    return model, history
+
+
+def _tested(
+    run: Run,
+    model: nn.Module,
+    threat: Threat,
+    attack: str,
+    data_dir: str | None,
+    device: str,
+    progress: Progress | None,
+) -> WorstCase:
+    """Attack a trained network on the test images."""
+    import torch
+
+    import lossfloor.training as tr
+
+    new = load("fashion-mnist", classes=CLASSES, split="test", data_dir=data_dir)
+    steps, restarts, apgd = STRENGTHS[attack]
+    return tr.worst_case(
+        model,
+        tr.as_inputs(new.X, unit=new.unit).to(device),
+        torch.from_numpy((new.y == CLASSES[1]).astype(np.int64)).to(device),
+        threat,
+        steps=steps,
+        restarts=restarts,
+        apgd=apgd,
+        seed=run.seed,
+        progress=progress,
+    )
 
 
 @functools.lru_cache(maxsize=1)
 def _floor_of(n_per_class: int, eps: str, data_dir: str | None) -> tuple[Dataset, Floor]:
     data = load("fashion-mnist", classes=CLASSES, n_per_class=n_per_class, data_dir=data_dir)
     return data, two_class_floor(data.X, data.y, L2(eps, unit=data.unit))
-
-
-def _soft_labels(method: Method, bound: Floor) -> npt.NDArray[np.float64] | None:
-    from lossfloor.training import paper_rule
-
-    if method.min_correct is None:
-        return None
-    if isinstance(method.min_correct, str):
-        return paper_rule(bound.soft_labels(), bound.certificate.codes)
-    return bound.soft_labels(method.min_correct)
-
-
-def _loss(method: Method, threat: Threat, bound: Floor, data: Dataset) -> RobustLoss:
-    from lossfloor.training import RobustLoss, as_inputs, closing
-
-    if method.loss == "kept":
-        return closing.KeptPoints(threat, len(data.y), **method.options)  # type: ignore[arg-type]
-    if method.loss in ("madry", "trades"):
-        return RobustLoss(threat, method.loss, **method.options)  # type: ignore[arg-type]
-    if method.loss == "points":
-        moved = bound.attack(data.X).expected()
-        return closing.OptimalPoints(threat, as_inputs(moved.points, unit=data.unit), moved.index, moved.weights)
-    if method.loss == "interval":
-        import torch
-
-        codes = torch.from_numpy(bound.certificate.codes.astype(np.int64))
-        return closing.IntervalTargets(threat, as_inputs(data.X, unit=data.unit), codes, bound.posterior)
-    losses: dict[str, type[RobustLoss]] = {"capped": closing.CappedLoss, "annealed": closing.AnnealedClipping}
-    return losses[method.loss](threat, **method.options)  # type: ignore[arg-type]
 
 
 @contextmanager
