@@ -106,7 +106,7 @@ void check_packing(Random& random) {
   }
 }
 
-void check_strips(Random& random, const BitSteps& steps) {
+void check_strips(Random& random, const BitRows& bit_rows) {
   const auto strips = static_cast<std::size_t>(random.between(0, 3));
   const int first = static_cast<int>(random.below(256));
   const auto count = static_cast<std::size_t>(random.between(0, std::min<std::int64_t>(9, 256 - first)));
@@ -114,7 +114,7 @@ void check_strips(Random& random, const BitSteps& steps) {
   std::vector<std::uint8_t> row(64 * strips);
   for (std::uint8_t& byte : row) byte = static_cast<std::uint8_t>(random.below(256));
   std::vector<std::uint64_t> bits(count * stride, 0);
-  steps.at_most(row.data(), strips, first, count, bits.data(), stride);
+  bit_rows.at_most(row.data(), strips, first, count, bits.data(), stride);
   for (std::size_t k = 0; k < count; ++k) {
     for (std::size_t c = 0; c < row.size(); ++c) {
       require(bit(bits.data() + k * stride, c) == (row[c] <= first + static_cast<int>(k)), "bytes at most a limit");
@@ -122,11 +122,11 @@ void check_strips(Random& random, const BitSteps& steps) {
   }
 }
 
-void check_transpose(Random& random, const BitSteps& steps) {
+void check_transpose(Random& random, const BitRows& bit_rows) {
   std::vector<std::uint64_t> block(64);
   for (std::uint64_t& word : block) word = random.bits() & random.bits();
   std::vector<std::uint64_t> turned = block;
-  steps.transpose(turned.data());
+  bit_rows.transpose(turned.data());
   for (std::size_t r = 0; r < 64; ++r) {
     for (std::size_t c = 0; c < 64; ++c) {
       require(bit(&block[r], c) == bit(&turned[c], r), "bits transposed");
@@ -135,14 +135,6 @@ void check_transpose(Random& random, const BitSteps& steps) {
 }
 
 }  // namespace
-
-std::vector<Level> levels() {
-  std::vector<Level> result;
-  for (const Level level : {Level::portable, Level::avx2, Level::avx512}) {
-    if (result.empty() || kernels(level).name != kernels(result.back()).name) result.push_back(level);
-  }
-  return result;
-}
 
 void check_graph(const Case& one, const Stored& stored) {
   check_degrees(one, degrees(stored.as_bits()));
@@ -156,9 +148,9 @@ void check_graph(const Case& one, const Stored& stored) {
 
 void check_bits(Random& random) {
   check_packing(random);
-  for (const Level level : levels()) {
-    check_strips(random, bit_steps(level));
-    check_transpose(random, bit_steps(level));
+  for (const Isa isa : available_isas()) {
+    check_strips(random, kernels(isa).bit_rows);
+    check_transpose(random, kernels(isa).bit_rows);
   }
 }
 

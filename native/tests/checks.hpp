@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "cases.hpp"
-#include "lossfloor/simd/kernels.hpp"
 #include "lossfloor/isotonic/solver.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace trials {
 
@@ -18,9 +18,6 @@ struct Mismatch : std::runtime_error {
 inline void require(bool holds, const char* what) {
   if (!holds) throw Mismatch(what);
 }
-
-// All that this processor has.
-std::vector<lossfloor::Level> levels();
 
 // The proof: flow in whole units between vertices of one block that are in conflict, which adds up to supplies and
 // capacities exactly, and no conflict of a larger posterior on the left with a smaller one on the right.
@@ -33,7 +30,7 @@ void check_slow_blocks(const Case& one, const lossfloor::Partition& partition);
 // Degrees, components, twins and lists of bits.
 void check_graph(const Case& one, const Stored& stored);
 
-// Bytes at most a limit, as bits; and 64 x 64 bits transposed.
+// Bytes that are at most a limit, as bits; and 64 x 64 bits transposed.
 void check_bits(Random& random);
 
 }  // namespace trials

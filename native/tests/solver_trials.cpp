@@ -1,4 +1,4 @@
-// Random weighted graphs through the solver of two classes: bits at every level of instructions, and lists.
+// Random weighted graphs through the solver of two classes: bits with every instruction set, and lists.
 //
 //   solver_trials [--count N] [--first SEED]   N graphs of the seeds from SEED on
 //   solver_trials --one SEED                   the graph of one seed
@@ -27,7 +27,7 @@ const char* __ubsan_default_options() { return "abort_on_error=1:print_stacktrac
 
 namespace {
 
-using lossfloor::Level;
+using lossfloor::Isa;
 using lossfloor::Partition;
 using trials::Case;
 
@@ -69,22 +69,21 @@ bool is_wide(const Case& one) {
   return a * b >= lossfloor::Wide{1} << 62;
 }
 
-Partition solve_bits(const Case& one, const trials::Stored& stored, Level level) {
+Partition solve_bits(const Case& one, const trials::Stored& stored, Isa isa) {
   const auto poll = [&](std::size_t settled) {
     trials::require(settled <= one.left + one.right, "more vertices settled than there are");
-    return false;
   };
-  return solve(stored.as_bits(), one.left_weight.data(), one.right_weight.data(), poll, level);
+  return solve(stored.as_bits(), one.left_weight.data(), one.right_weight.data(), poll, isa);
 }
 
 void run(const Case& one, bool slow, Counts& counts) {
   alarm(kMostSeconds);
   const trials::Stored stored(one);
-  const Partition first = solve_bits(one, stored, Level::portable);
+  const Partition first = solve_bits(one, stored, Isa::portable);
   trials::check_proof(one, first);
-  for (const Level level : trials::levels()) {
-    if (level == Level::portable) continue;
-    const Partition other = solve_bits(one, stored, level);
+  for (const Isa isa : lossfloor::available_isas()) {
+    if (isa == Isa::portable) continue;
+    const Partition other = solve_bits(one, stored, isa);
     trials::check_same_blocks(first, other);
     trials::check_same_flow(first, other);
   }
@@ -131,7 +130,7 @@ void run_file(const std::string& path, Counts& counts) {
 void report(const Counts& counts) {
   std::printf("%zu graphs, %zu conflicts, %zu blocks; %zu with flow in 128 bits, %zu compared with the slow way;",
               counts.graphs, counts.conflicts, counts.blocks, counts.wide, counts.slow);
-  for (const Level level : trials::levels()) std::printf(" %s", lossfloor::kernels(level).name);
+  for (const Isa isa : lossfloor::available_isas()) std::printf(" %s", lossfloor::name_of(isa));
   std::printf(" and lists\n");
   std::fflush(stdout);
 }

@@ -79,7 +79,7 @@ def test_a_search_is_the_same_on_every_level_and_its_bounds_hold(budget: int) ->
     results = []
     for level in LEVELS:
         cut, most, steps, unfinished = separator._core.separate(
-            q, alive, 1.0, 6, 8, 20, UNLIMITED, budget, 0.0, 1, level=level
+            q, alive, 1.0, 6, 8, 20, UNLIMITED, budget, 0.0, 1, isa=level
         )
         assert (unfinished > 0) == (budget < 60)
         assert (most >= best - 1e-12).all()

@@ -4,7 +4,6 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "lossfloor/simd/bit_rows.hpp"
 #include "lossfloor/simd/kernels.hpp"
 #include "lossfloor/parallel.hpp"
 
@@ -19,7 +18,7 @@ void for_each_bit(std::uint64_t word, std::size_t base, const Visit& visit) {
 // Calls visit(band, word, columns) for every 64 rows and 64 columns; columns[c] has bit r for row 64 * band + r.
 template <class Visit>
 void for_each_column_block(const BitGraph& graph, const Visit& visit) {
-  const auto transpose = bit_steps().transpose;
+  const auto transpose = kernels().bit_rows.transpose;
   std::uint64_t block[64];
   for (std::size_t begin = 0; begin < graph.left; begin += 64) {
     const std::size_t rows = std::min<std::size_t>(64, graph.left - begin);
@@ -275,7 +274,7 @@ Twins twins(const ListGraph& graph) {
 
 void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, int first, std::size_t count,
                  int threads, std::uint64_t* bits) {
-  const auto at_most = bit_steps().at_most;
+  const auto at_most = kernels().bit_rows.at_most;
   const std::size_t words = (columns + kStrip - 1) / kStrip;
   const std::size_t whole = columns / kStrip;
   constexpr std::size_t rows_at_once = 64;

@@ -70,38 +70,38 @@ template double round_to_bytes<float>(MatrixView<float>, const double*, double, 
 template double round_to_bytes<double>(MatrixView<double>, const double*, double, int, std::uint8_t*);
 
 template <class T>
-RoundedStrips<T>::RoundedStrips(Metric metric, MatrixView<T> right, MatrixView<std::uint8_t> bytes,
-                                const std::int32_t* ranking, Level level)
-    : metric_(metric), right_(right), kernels_(&kernels(level)), strips_(metric, 2.0, bytes, ranking, level) {
+ByteFilteredStrips<T>::ByteFilteredStrips(Metric metric, MatrixView<T> right, MatrixView<std::uint8_t> bytes,
+                                const std::int32_t* ranking, Isa isa)
+    : metric_(metric), right_(right), kernels_(&kernels(isa)), strips_(metric, 2.0, bytes, ranking, isa) {
   if (metric != Metric::l1 && metric != Metric::l2) throw std::invalid_argument("metric must be l1 or l2");
 }
 
 template <class T>
-DoubtfulPairs RoundedStrips<T>::within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
+UndecidedPairs ByteFilteredStrips<T>::within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
                                                std::int64_t outer, double relative, Bracket threshold, int threads,
                                                std::uint64_t* bits) const {
-  const NearPairs<T> near(*kernels_, right_.columns, relative);
+  const PairDecision<T> decision(*kernels_, right_.columns, relative);
   return strips_.within_or(
       bytes, inner, outer, threads, bits,
-      [&](std::size_t i, std::size_t word, std::uint64_t open, DoubtfulPairs& doubtful) {
+      [&](std::size_t i, std::size_t word, std::uint64_t open, UndecidedPairs& undecided) {
         std::uint64_t found = 0;
         for (; open != 0; open &= open - 1) {
           const auto c = static_cast<std::size_t>(__builtin_ctzll(open));
           const std::size_t j = word * kStrip + c;
           const Nearness verdict =
               metric_ == Metric::l2
-                  ? near(left.row(i), right_.row(j), threshold)
-                  : near.judged(l1_distance(left.row(i), right_.row(j), right_.columns), threshold);
+                  ? decision(left.row(i), right_.row(j), threshold)
+                  : decision.judged(l1_distance(left.row(i), right_.row(j), right_.columns), threshold);
           if (verdict == Nearness::within) found |= std::uint64_t{1} << c;
           if (verdict == Nearness::open) {
-            doubtful.emplace_back(static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(j));
+            undecided.emplace_back(static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(j));
           }
         }
         return found;
       });
 }
 
-template class RoundedStrips<float>;
-template class RoundedStrips<double>;
+template class ByteFilteredStrips<float>;
+template class ByteFilteredStrips<double>;
 
 }  // namespace lossfloor

@@ -11,10 +11,10 @@ namespace lossfloor {
 enum class Nearness { within, beyond, open };
 
 template <class T>
-class NearPairs {
+class PairDecision {
  public:
   // Squared distances in double precision are right up to relative * key.
-  NearPairs(const Kernels& kernels, std::size_t features, double relative)
+  PairDecision(const Kernels& kernels, std::size_t features, double relative)
       : kernels_(kernels), features_(features), relative_(relative) {
     // A sum of squares in single precision is right up to this, as long as it is far from overflow.
     const double roundings = static_cast<double>(features + 4) * 0x1p-24;

@@ -18,15 +18,12 @@ constexpr std::size_t kRowsAtOnce = 192;
 // The i-th of `count` evenly spaced rows.
 std::size_t spaced(std::size_t i, std::size_t count, std::size_t rows) { return i * rows / count; }
 
-}  // namespace
-
-std::vector<std::size_t> telling_features(MatrixView<std::uint8_t> left, MatrixView<std::uint8_t> right,
-                                          std::uint8_t limit, std::size_t count, Level level) {
-  const Kernels& kernel = kernels(level);
+// [feature][word]: the pairs of the sample that this feature leaves within the limit.
+std::vector<std::uint64_t> sampled(MatrixView<std::uint8_t> left, MatrixView<std::uint8_t> right, std::uint8_t limit,
+                                   const Kernels& kernel) {
   const std::size_t rows = std::min(kSampleRows, left.rows);
   const std::size_t words = rows * kSampleWords;
   const std::size_t columns = kSampleWords * kStrip;
-  // near[feature][word]: the pairs of the sample that this feature leaves within the limit.
   std::vector<std::uint64_t> near(left.columns * words);
   std::vector<std::uint8_t> strip(columns);
   for (std::size_t k = 0; k < left.columns; ++k) {
@@ -38,6 +35,16 @@ std::vector<std::size_t> telling_features(MatrixView<std::uint8_t> left, MatrixV
       }
     }
   }
+  return near;
+}
+
+}  // namespace
+
+std::vector<std::size_t> telling_features(MatrixView<std::uint8_t> left, MatrixView<std::uint8_t> right,
+                                          std::uint8_t limit, std::size_t count, Isa isa) {
+  const Kernels& kernel = kernels(isa);
+  const std::size_t words = std::min(kSampleRows, left.rows) * kSampleWords;
+  const std::vector<std::uint64_t> near = sampled(left, right, limit, kernel);
   std::vector<std::size_t> chosen;
   std::vector<char> is_chosen(left.columns, 0);
   std::vector<std::uint64_t> alive(words, ~std::uint64_t{0});
@@ -66,21 +73,33 @@ std::vector<std::size_t> telling_features(MatrixView<std::uint8_t> left, MatrixV
   return chosen;
 }
 
-void largest_within(MatrixView<std::uint8_t> left, MatrixView<std::uint8_t> right, std::uint8_t limit, int threads,
-                    Level level, std::uint64_t* bits) {
-  if (left.columns != right.columns) throw std::invalid_argument("left and right differ in their features");
-  const Kernels& kernel = kernels(level);
+namespace {
+
+// The telling features of every right example, [strip][feature][column].
+std::vector<std::uint8_t> telling_strips(MatrixView<std::uint8_t> right, const std::vector<std::size_t>& telling,
+                                         int threads) {
   const std::size_t words = words_for(right.rows);
-  const std::vector<std::size_t> telling = telling_features(left, right, limit, kFront + kMore, level);
-  const std::size_t front = std::min(kFront, telling.size());
-  const std::size_t more = telling.size() - front;
-  std::vector<std::uint8_t> strips(words * kStrip * telling.size(), 0);  // [strip][feature][column]
+  std::vector<std::uint8_t> strips(words * kStrip * telling.size(), 0);
   in_parallel(words, threads, [&](std::size_t, std::size_t word) {
     for (std::size_t j = word * kStrip; j < std::min(right.rows, (word + 1) * kStrip); ++j) {
       std::uint8_t* column = strips.data() + word * kStrip * telling.size() + j % kStrip;
       for (std::size_t k = 0; k < telling.size(); ++k) column[k * kStrip] = right.row(j)[telling[k]];
     }
   });
+  return strips;
+}
+
+}  // namespace
+
+void linf_bytes_within(MatrixView<std::uint8_t> left, MatrixView<std::uint8_t> right, std::uint8_t limit, int threads,
+                       Isa isa, std::uint64_t* bits) {
+  if (left.columns != right.columns) throw std::invalid_argument("left and right differ in their features");
+  const Kernels& kernel = kernels(isa);
+  const std::size_t words = words_for(right.rows);
+  const std::vector<std::size_t> telling = telling_features(left, right, limit, kFront + kMore, isa);
+  const std::size_t front = std::min(kFront, telling.size());
+  const std::size_t more = telling.size() - front;
+  const std::vector<std::uint8_t> strips = telling_strips(right, telling, threads);
   in_parallel((left.rows + kRowsAtOnce - 1) / kRowsAtOnce, threads, [&](std::size_t, std::size_t block) {
     const std::size_t begin = block * kRowsAtOnce;
     const std::size_t end = std::min(left.rows, begin + kRowsAtOnce);

@@ -1,18 +1,19 @@
-// Plain C++ kernels, included by each translation unit that needs them so that each compiles them for its own
-// instruction set. Everything sits in an unnamed namespace and uses no inline function of the standard library:
-// a shared symbol compiled for the wider set could otherwise be picked by the linker for the narrow one.
+// Plain C++ kernels, included by the translation unit of each instruction set, so that each compiles them for its own.
+// Everything is in an unnamed namespace and uses no inline function of the standard library: the linker might otherwise
+// pick a shared symbol that was compiled for the wider set and use it on a processor that has only the narrow one.
 #pragma once
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 
+#include "bit_rows_plain.inl"
 #include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 namespace {
 
-constexpr std::size_t kStep = 8;  // features between two looks at whether a strip can be abandoned
+constexpr std::size_t kStep = 8;  // features between two checks whether a strip can be abandoned
 constexpr double kInfinity = __builtin_huge_val();
 
 constexpr std::size_t kPlainPanel = 16;
@@ -171,17 +172,6 @@ bool lp_plain(const double* left, const double* right, std::size_t features, dou
   return fold_plain(left, right, features, limit, keys, PowerSum{p});
 }
 
-// Sixty-four bytes of 0 or 1 into one word.
-std::uint64_t gather_bits(const std::uint8_t* flags) {
-  std::uint64_t word = 0;
-  for (std::size_t byte = 0; byte < 8; ++byte) {
-    std::uint64_t eight = 0;
-    for (std::size_t e = 0; e < 8; ++e) eight |= std::uint64_t{flags[byte * 8 + e]} << e;
-    word |= eight << (8 * byte);
-  }
-  return word;
-}
-
 std::uint64_t at_most_i32_plain(const std::int32_t* keys, std::int32_t limit) {
   std::uint8_t flags[kStrip];
   for (std::size_t c = 0; c < kStrip; ++c) flags[c] = keys[c] <= limit;
@@ -194,7 +184,7 @@ StripOutcome between_f32_plain(const float* products, float near, const float* n
     const bool inside = products[c] >= near + nears[c];
     const bool outside = products[c] < far + fars[c];
     outcome.within |= std::uint64_t{inside} << c;
-    outcome.doubtful |= std::uint64_t{!inside && !outside} << c;
+    outcome.undecided |= std::uint64_t{!inside && !outside} << c;
   }
   return outcome;
 }
@@ -202,21 +192,21 @@ StripOutcome between_f32_plain(const float* products, float near, const float* n
 StripOutcome at_most_f64_plain(const double* keys, const double* scale, double relative, double absolute,
                                Bracket threshold) {
   std::uint8_t within[kStrip];
-  std::uint8_t doubtful[kStrip];
+  std::uint8_t undecided[kStrip];
   for (std::size_t c = 0; c < kStrip; ++c) {
     const double margin = relative * scale[c] + absolute;
     const bool inside = keys[c] + margin <= threshold.lower;
-    const bool outside = keys[c] - margin > threshold.upper;  // a NaN is neither, and so is doubtful
+    const bool outside = keys[c] - margin > threshold.upper;  // a NaN is neither, and so is undecided
     within[c] = inside;
-    doubtful[c] = !inside & !outside;
+    undecided[c] = !inside & !outside;
   }
-  return {gather_bits(within), gather_bits(doubtful)};
+  return {gather_bits(within), gather_bits(undecided)};
 }
 
 StripOutcome at_most_radii_plain(const double* keys, const double* scale, double relative, double absolute,
                                  double left_radius, const double* right_radius, double power, double slack) {
   std::uint8_t within[kStrip];
-  std::uint8_t doubtful[kStrip];
+  std::uint8_t undecided[kStrip];
   for (std::size_t c = 0; c < kStrip; ++c) {
     const double radius = left_radius + right_radius[c];
     const double threshold = power == 1 ? radius : power == 2 ? radius * radius : std::pow(radius, power);
@@ -224,9 +214,9 @@ StripOutcome at_most_radii_plain(const double* keys, const double* scale, double
     const bool inside = keys[c] + margin <= threshold;
     const bool outside = keys[c] - margin > threshold;
     within[c] = inside;
-    doubtful[c] = !inside & !outside;
+    undecided[c] = !inside & !outside;
   }
-  return {gather_bits(within), gather_bits(doubtful)};
+  return {gather_bits(within), gather_bits(undecided)};
 }
 
 void levels_i32_plain(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
@@ -266,7 +256,7 @@ double square_plain(const T* left, const T* right, std::size_t features) {
 }
 
 void filter_f32_plain(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
-                      FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* doubtful) {
+                      FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* undecided) {
   float products[kTile * kStrip] = {};
   dot_plain<float, float, 1>(left, stride, right, count, products);
   for (std::size_t r = 0; r < kTile; ++r) {
@@ -274,9 +264,9 @@ void filter_f32_plain(const float* left, std::size_t stride, const float* right,
       const float signal = products[r * kStrip + c] - (rows.offset[r] + columns.offset[c]);
       const float margin = rows.rest[r] * columns.rest[c] + rows.tolerance;
       const bool inside = signal > margin;
-      const bool outside = signal < -margin;  // a NaN is neither, and so is doubtful
+      const bool outside = signal < -margin;  // a NaN is neither, and so is undecided
       within[r] |= std::uint64_t{inside} << (shift + c);
-      doubtful[r] |= static_cast<std::uint64_t>(!inside & !outside) << (shift + c);
+      undecided[r] |= static_cast<std::uint64_t>(!inside & !outside) << (shift + c);
     }
   }
 }
@@ -304,12 +294,6 @@ void triples_f64_plain(double between, const double* to_first, double* to_second
   }
 }
 
-std::uint64_t at_most_u8_plain(const std::uint8_t* bytes, std::uint8_t limit) {
-  std::uint8_t flags[kStrip];
-  for (std::size_t c = 0; c < kStrip; ++c) flags[c] = bytes[c] <= limit;
-  return gather_bits(flags);
-}
-
 std::int64_t count_common_bits_plain(const std::uint64_t* words, const std::uint64_t* others, std::size_t count) {
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < count; ++i) sum += __builtin_popcountll(words[i] & others[i]);
@@ -326,41 +310,41 @@ void add_bit_counts_plain(const std::uint64_t* words, std::size_t count, std::in
   for (std::size_t i = 0; i < count; ++i) counts[i] += __builtin_popcountll(words[i]);
 }
 
-constexpr Kernels plain_kernels(const char* name) {
-  return {name,
-          kPlainPanel,
-          nullptr,
-          dot_plain<std::int16_t, std::int32_t, 2>,
-          dot_plain<float, float, 1>,
-          dot_plain<double, double, 1>,
-          squares_i32_plain,
-          l1_u8_plain,
-          linf_u8_plain,
-          linf_within_u8_plain,
-          linf_pair_u8_plain,
-          l1_plain<float>,
-          linf_plain<float>,
-          l1_plain<double>,
-          linf_plain<double>,
-          lp_plain,
-          at_most_i32_plain,
-          at_most_f64_plain,
-          between_f32_plain,
-          at_most_radii_plain,
-          levels_i32_plain,
-          nullptr,
-          nullptr,
-          nullptr,
-          products_i16_plain,
-          square_plain<float, float>,
-          square_plain<float, double>,
-          square_plain<double, double>,
-          filter_f32_plain,
-          triples_f64_plain,
-          at_most_u8_plain,
-          count_common_bits_plain,
-          count_bits_plain,
-          add_bit_counts_plain};
+// The kernels for bytes that some processors have no instruction for (kernels.hpp) stay null.
+constexpr Kernels plain_kernels(Isa isa) {
+  Kernels table{};
+  table.isa = isa;
+  table.panel = kPlainPanel;
+  table.dot_i16 = dot_plain<std::int16_t, std::int32_t, 2>;
+  table.dot_f32 = dot_plain<float, float, 1>;
+  table.dot_f64 = dot_plain<double, double, 1>;
+  table.squares_i32 = squares_i32_plain;
+  table.l1_u8 = l1_u8_plain;
+  table.linf_u8 = linf_u8_plain;
+  table.linf_within_u8 = linf_within_u8_plain;
+  table.linf_pair_u8 = linf_pair_u8_plain;
+  table.l1_f32 = l1_plain<float>;
+  table.linf_f32 = linf_plain<float>;
+  table.l1_f64 = l1_plain<double>;
+  table.linf_f64 = linf_plain<double>;
+  table.lp_f64 = lp_plain;
+  table.at_most_i32 = at_most_i32_plain;
+  table.at_most_f64 = at_most_f64_plain;
+  table.between_f32 = between_f32_plain;
+  table.at_most_radii = at_most_radii_plain;
+  table.levels_i32 = levels_i32_plain;
+  table.products_i16 = products_i16_plain;
+  table.square_near_f32 = square_plain<float, float>;
+  table.square_f32 = square_plain<float, double>;
+  table.square_f64 = square_plain<double, double>;
+  table.filter_f32 = filter_f32_plain;
+  table.triples_f64 = triples_f64_plain;
+  table.at_most_u8 = at_most_u8_plain;
+  table.count_common_bits = count_common_bits_plain;
+  table.count_bits = count_bits_plain;
+  table.add_bit_counts = add_bit_counts_plain;
+  table.bit_rows = plain_bit_rows();
+  return table;
 }
 
 }  // namespace

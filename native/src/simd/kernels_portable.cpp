@@ -3,7 +3,7 @@
 namespace lossfloor {
 
 const Kernels& portable_kernels() {
-  static constexpr Kernels table = plain_kernels("portable");
+  static constexpr Kernels table = plain_kernels(Isa::portable);
   return table;
 }
 

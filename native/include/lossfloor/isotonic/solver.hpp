@@ -9,12 +9,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <stdexcept>
 #include <vector>
 
 #include "lossfloor/isotonic/graph.hpp"
-#include "lossfloor/simd/kernels.hpp"
+#include "lossfloor/poll.hpp"
+#include "lossfloor/simd/isa.hpp"
 
 namespace lossfloor {
 
@@ -38,17 +37,10 @@ struct Partition {
   std::int64_t n_searches = 0;  // breadth-first searches made
 };
 
-struct Cancelled : std::runtime_error {
-  Cancelled() : std::runtime_error("cancelled") {}
-};
-
-// Called now and then with the number of vertices whose block is final; returns true to stop (throws Cancelled).
-using Poll = std::function<bool(std::size_t settled)>;
-
 // Weights are positive; the sum of all of them is below 2^62 (std::invalid_argument otherwise). The flow too is the same
-// with any instructions.
+// with any instructions. `poll` gets the number of vertices whose block is final.
 Partition solve(const BitGraph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
-                const Poll& poll, Level most = Level::avx512);
+                const Poll& poll, Isa most = kWidest);
 Partition solve(const ListGraph& graph, const std::int64_t* left_weight, const std::int64_t* right_weight,
                 const Poll& poll);
 

@@ -1,4 +1,4 @@
-// Whether several Euclidean balls share a point, told from the squared distances of their centres alone.
+// Whether several Euclidean balls have a common point, decided from the squared distances of their centres alone.
 //
 // With weights t >= 0 that sum to one and the centre c = sum t_i x_i,
 //   |x_i - c|^2 = sum_j t_j D_ij - f,   f = sum_{j<l} t_j t_l D_jl,
@@ -13,10 +13,10 @@
 
 namespace lossfloor {
 
-enum class Verdict : std::int8_t { no = 0, perhaps = 1, yes = 2 };
+enum class Verdict : std::int8_t { no = 0, undecided = 1, yes = 2 };
 
 // Decides within a relative rounding error: `yes` and `no` are proved if every squared distance and squared radius is
-// known within the relative error `slack` / 64, else the answer is `perhaps`.
+// known within the relative error `slack` / 64, else the answer is `undecided`.
 class BallMeeting {
  public:
   // cold: begins afresh. warm: begins with the weights given. deepest: afresh, and goes on to the point that is
@@ -29,6 +29,15 @@ class BallMeeting {
                  double* weights, Depth depth = Depth::cold);
 
  private:
+  struct Point {
+    double beyond;      // by which f exceeds the mean squared radius
+    double outside;     // by which the point is outside the ball that it is farthest outside of
+    std::size_t worst;  // that ball
+  };
+  Point measure(std::size_t count, const double* squares, std::size_t stride, const double* radii,
+                const double* weights);
+  bool move_to(std::size_t worst, std::size_t count, const double* squares, std::size_t stride, double* weights) const;
+  bool eliminate(std::size_t size);
   bool solve_support(std::size_t count, const double* squares, std::size_t stride, const double* radii,
                      double* weights);
   std::vector<double> gradient_, matrix_, trial_, best_;
@@ -48,7 +57,7 @@ inline Verdict triple_meets(double ab, double ac, double bc, double radius_squar
   const double low = std::max(sixteen_areas - slack * size, 0.0), high = sixteen_areas + slack * size;
   if (product * (1 + slack) <= radius_square * low) return Verdict::yes;
   if (longest <= others * (1 - slack) && product * (1 - slack) > radius_square * high) return Verdict::no;
-  return Verdict::perhaps;
+  return Verdict::undecided;
 }
 
 }  // namespace lossfloor

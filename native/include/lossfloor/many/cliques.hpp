@@ -1,4 +1,4 @@
-// Conflicts of more than two examples: cliques of the conflict graph, one example a class, whose neighbourhoods share
+// Conflicts of more than two examples: cliques of the conflict graph, at most one example per class, whose neighbourhoods share
 // a point. `separate` finds those whose probabilities sum to more than one, by branch and bound.
 #pragma once
 
@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "lossfloor/many/balls.hpp"
-#include "lossfloor/simd/kernels.hpp"
+#include "lossfloor/poll.hpp"
+#include "lossfloor/simd/isa.hpp"
 
 namespace lossfloor {
 
@@ -24,8 +25,8 @@ struct ClassGraph {
   const double* squares;  // squared distance of each conflict, or null
 };
 
-// How to tell whether the neighbourhoods of a clique share a point.
-struct Meeting {
+// How to decide whether the neighbourhoods of a clique have a common point.
+struct CommonPointRule {
   enum class Kind { always, balls, ask } kind;
   const double* radii;  // squared radius of each vertex (balls)
   bool one_radius;
@@ -43,7 +44,7 @@ struct Search {
   std::int64_t budget;     // steps for each pair that cliques begin with; beyond it the pair is left with a bound
   int threads;
   double seconds;          // after which pairs are left with a bound, too; 0 for no limit
-  Level level;             // of the kernels
+  Isa isa;                 // the most that kernels may use
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
 
@@ -51,7 +52,7 @@ struct Cliques {
   std::vector<std::int64_t> offsets{0};
   std::vector<std::int32_t> members;  // ascending in each clique
   std::vector<double> weights;        // of the witness, beside each member
-  std::vector<std::int8_t> verdict;   // of each clique: 1 perhaps, 2 surely there
+  std::vector<std::int8_t> verdict;   // of each clique: 1 undecided, 2 surely there
 };
 
 struct Separation {
@@ -61,13 +62,11 @@ struct Separation {
   std::int64_t unfinished = 0;  // roots that were left with a bound
 };
 
-using Stop = std::function<void()>;  // called on the calling thread now and then; throws to stop
-
-// Only vertices with alive[v] != 0 are looked at.
-Separation separate(const ClassGraph& graph, const Meeting& meeting, const double* q, const std::uint8_t* alive,
-                    const Search& search, const Stop& stop);
+// Only vertices with alive[v] != 0 are considered. `poll` gets the number of roots that were started.
+Separation separate(const ClassGraph& graph, const CommonPointRule& rule, const double* q, const std::uint8_t* alive,
+                    const Search& search, const Poll& poll);
 
 // Witnesses of given cliques; members of a clique ascending.
-void witness(const ClassGraph& graph, const Meeting& meeting, Cliques& cliques);
+void witness(const ClassGraph& graph, const CommonPointRule& rule, Cliques& cliques);
 
 }  // namespace lossfloor

@@ -24,20 +24,20 @@ extern template double round_to_bytes<float>(MatrixView<float>, const double*, d
 extern template double round_to_bytes<double>(MatrixView<double>, const double*, double, int, std::uint8_t*);
 
 template <class T>
-class RoundedStrips {
+class ByteFilteredStrips {
  public:
   // Keeps a view of `right`, which must outlive this object; copies its bytes.
   // `ranking` is as for `Strips`.
-  RoundedStrips(Metric metric, MatrixView<T> right, MatrixView<std::uint8_t> bytes, const std::int32_t* ranking,
-                Level level);
+  ByteFilteredStrips(Metric metric, MatrixView<T> right, MatrixView<std::uint8_t> bytes, const std::int32_t* ranking,
+                Isa isa);
 
   std::size_t count() const { return right_.rows; }
   std::size_t features() const { return right_.columns; }
 
   // bits: who is within. Pairs whose K is at most `inner` are, pairs whose K is above `outer` are not; the others are
   // decided from keys (squared distances for l2) right up to relative * key, against a bracket. Pairs still open come
-  // back as doubtful.
-  DoubtfulPairs within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
+  // back as undecided.
+  UndecidedPairs within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
                                std::int64_t outer, double relative, Bracket threshold, int threads,
                                std::uint64_t* bits) const;
 
@@ -48,7 +48,7 @@ class RoundedStrips {
   Strips<std::uint8_t> strips_;
 };
 
-extern template class RoundedStrips<float>;
-extern template class RoundedStrips<double>;
+extern template class ByteFilteredStrips<float>;
+extern template class ByteFilteredStrips<double>;
 
 }  // namespace lossfloor

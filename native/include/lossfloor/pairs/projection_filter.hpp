@@ -15,7 +15,7 @@
 
 namespace lossfloor {
 
-// What the filter knows of the rows of one side.
+// What the filter reads of the rows of one side.
 struct Projection {
   MatrixView<float> coordinates;  // Px (and the radius as one more coordinate, where each row has its own)
   std::size_t dimensions;         // how many of its columns count
@@ -23,7 +23,7 @@ struct Projection {
   const float* rest;              // q
 };
 
-// For each row how many sums of squares of coordinates `project` tells.
+// How many sums of squares of coordinates `project` returns per row.
 inline std::size_t kept_sums(std::size_t dimensions) { return (dimensions + 15) / 16; }
 
 // Coordinates of (scale * row - centre) along the columns of `basis` (features x dimensions), in single precision:
@@ -33,47 +33,53 @@ inline std::size_t kept_sums(std::size_t dimensions) { return (dimensions + 15) 
 // 16 (e + 1) coordinates.
 template <class T>
 void project(MatrixView<T> rows, const double* centre, double scale, MatrixView<float> basis, int threads,
-             float* coordinates, double* squares, double* kept, Level level);
+             float* coordinates, double* squares, double* kept, Isa isa);
 
 extern template void project<std::uint8_t>(MatrixView<std::uint8_t>, const double*, double, MatrixView<float>, int,
-                                           float*, double*, double*, Level);
+                                           float*, double*, double*, Isa);
 extern template void project<std::int16_t>(MatrixView<std::int16_t>, const double*, double, MatrixView<float>, int,
-                                           float*, double*, double*, Level);
+                                           float*, double*, double*, Isa);
 extern template void project<float>(MatrixView<float>, const double*, double, MatrixView<float>, int, float*, double*,
-                                    double*, Level);
+                                    double*, Isa);
 extern template void project<double>(MatrixView<double>, const double*, double, MatrixView<float>, int, float*,
-                                     double*, double*, Level);
+                                     double*, double*, Isa);
 
 template <class T>
 class FilteredStrips {
  public:
   // Keeps a view of `right`, which must outlive this object.
-  FilteredStrips(MatrixView<T> right, Projection projection, Level level);
+  FilteredStrips(MatrixView<T> right, Projection projection, Isa isa);
 
   std::size_t count() const { return right_.rows; }
   std::size_t features() const { return right_.columns; }
   std::size_t dimensions() const { return dimensions_; }
 
-  // bits: who is within the squared distance `limit`. Whole numbers only, and exactly. Returns how many pairs the filter left open.
+  // bits: which pairs are within the squared distance `limit`. Whole numbers only, and exactly. Returns how many pairs the
+  // filter left open.
   std::size_t within(MatrixView<T> left, Projection projection, float tolerance, std::int64_t limit, int threads,
                      std::uint64_t* bits) const;
-  // The same for keys right up to relative * key, against a bracket; pairs still open come back as doubtful.
-  DoubtfulPairs within_bracket(MatrixView<T> left, Projection projection, float tolerance, double relative,
+  // The same for keys right up to relative * key, against a bracket; pairs still undecided are returned.
+  UndecidedPairs within_bracket(MatrixView<T> left, Projection projection, float tolerance, double relative,
                                Bracket threshold, int threads, std::uint64_t* bits, std::size_t* open) const;
   // The same against (left_radius + right_radius)^2, known up to the relative `slack`.
-  DoubtfulPairs within_radii(MatrixView<T> left, Projection projection, float tolerance, double relative,
+  UndecidedPairs within_radii(MatrixView<T> left, Projection projection, float tolerance, double relative,
                              const double* left_radius, const double* right_radius, double slack, int threads,
                              std::uint64_t* bits, std::size_t* open) const;
 
  private:
   struct Scratch;
 
+  // Left rows per group.
+  std::size_t group_rows(MatrixView<T> left, int threads) const;
+  void filter(std::size_t group_begin, std::size_t begin, std::size_t end, std::size_t word, float tolerance,
+              Scratch& own) const;
+  // decide(row, group_begin, word, open_bits, scratch): the bits among the open ones that are within.
   template <class Decide>
-  DoubtfulPairs sweep(MatrixView<T> left, Projection projection, float tolerance, int threads, std::uint64_t* bits,
+  UndecidedPairs sweep(MatrixView<T> left, Projection projection, float tolerance, int threads, std::uint64_t* bits,
                       std::size_t* open, const Decide& decide) const;
   template <class Threshold>
   std::uint64_t decide_near(MatrixView<T> left, std::size_t i, std::size_t group_begin, std::size_t word,
-                            std::uint64_t undecided, double relative, Scratch& own, const Threshold& threshold) const;
+                            std::uint64_t open_bits, double relative, Scratch& own, const Threshold& threshold) const;
 
   // Squared distance of a left row to right row j, from |left|^2 and their product; right modulo 2^32.
   std::int32_t key(std::uint32_t left_square, std::size_t j, std::int32_t product) const {

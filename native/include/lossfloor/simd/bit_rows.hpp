@@ -1,4 +1,4 @@
-// What the solver and the curve do with rows of bits, once for any processor and once for wider instructions.
+// What the solver and the curve do with rows of bits. The functions are part of the table of kernels (kernels.hpp).
 //
 // Rows are looked at in chunks of `kChunk` words; the last chunk of a row may be shorter.
 #pragma once
@@ -6,21 +6,19 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lossfloor/simd/kernels.hpp"
-
 namespace lossfloor {
 
 constexpr std::size_t kChunk = 8;
 
-// Part of a packed row: the bits of a mask in one word of the row, side by side in `width` = as many bits as are in the
-// mask, or, with a width of 64, where they stand.
+// One word of a row to be packed: if width < 64, the masked bits compressed to the low `width` bits (pext); if 64, the
+// masked word unchanged.
 struct Piece {
   std::uint32_t word;
   std::uint32_t width;
   std::uint64_t mask;
 };
 
-struct BitSteps {
+struct BitRows {
   // Moves the bits that a row of `words` words shares with `unvisited` from there to `alive`, in the `n_open` chunks
   // listed in `open`, and writes their places to `found`, which has room for all of them; returns how many. Chunks in
   // which nothing is left unvisited leave the list.
@@ -34,15 +32,12 @@ struct BitSteps {
   // are better left with a width of 64.
   void (*pack)(const std::uint64_t* row, const Piece* pieces, std::size_t count, std::uint64_t* out);
   int most_packed;
-  // out[k * stride + w], for each k < count and w < strips: which of the 64 bytes from row[64 * w] on are at most
+  // Bits of out[k * stride + w], for each k < count and w < strips: which of the 64 bytes from row[64 * w] on are at most
   // `first` + k.
   void (*at_most)(const std::uint8_t* row, std::size_t strips, int first, std::size_t count, std::uint64_t* out,
                   std::size_t stride);
   // Transposes 64 x 64 bits in place: bit c of block[r] becomes bit r of block[c].
   void (*transpose)(std::uint64_t* block);
 };
-
-// The widest of this processor that need at most `most`.
-const BitSteps& bit_steps(Level most = Level::avx512);
 
 }  // namespace lossfloor

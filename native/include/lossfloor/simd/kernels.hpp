@@ -1,4 +1,4 @@
-// The inner loops, once for any processor and once for wider instructions, behind one table of functions.
+// The inner loops, once for any processor and once for each set of wider instructions, behind one table of functions.
 //
 // All of them look at a strip of `kStrip` = 64 right-hand examples at a time, so that the outcome of one left-hand
 // example against a strip is one 64-bit word of the conflict graph.
@@ -7,10 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lossfloor/simd/bit_rows.hpp"
+#include "lossfloor/simd/isa.hpp"
+
 namespace lossfloor {
 
-constexpr std::size_t kStrip = 64;  // right-hand examples a strip, bits a word
-constexpr std::size_t kTile = 6;    // left-hand examples a tile of the product kernels
+constexpr std::size_t kStrip = 64;  // right-hand examples per strip, bits per word
+constexpr std::size_t kTile = 6;    // left-hand examples per tile of the product kernels
 constexpr std::size_t kQuarter = kStrip / 4;
 
 // How the differences of single features make a distance.
@@ -22,10 +25,10 @@ struct Bracket {
   double upper;
 };
 
-// What one row says of a strip: who is surely within the threshold, and who could not be told.
+// The columns of a strip that are surely within the threshold of a row, and those that could not be decided.
 struct StripOutcome {
   std::uint64_t within;
-  std::uint64_t doubtful;
+  std::uint64_t undecided;
 };
 
 // What the projection filter knows of the rows of a tile and of the columns of a panel.
@@ -39,8 +42,9 @@ struct FilterColumns {
   const float* rest;
 };
 
+// Filled by name, one field per statement, by a function for each instruction set.
 struct Kernels {
-  const char* name;
+  Isa isa;
   std::size_t panel;  // columns that the product kernels and the filter take at a time, a divisor of kStrip
 
   // out[r * kStrip + c] += sum_k left[r * stride + k] * right[k][c] for kTile rows and the columns of one panel.
@@ -81,13 +85,13 @@ struct Kernels {
 
   // Bits of the keys that are at most `limit`.
   std::uint64_t (*at_most_i32)(const std::int32_t* keys, std::int32_t limit);
-  // For true values within keys[c] +- (relative * scale[c] + absolute): who is within, who is doubtful.
+  // For true values within keys[c] +- (relative * scale[c] + absolute): which are within, which are undecided.
   StripOutcome (*at_most_f64)(const double* keys, const double* scale, double relative, double absolute,
                               Bracket threshold);
-  // Products against limits in single precision: who has products[c] >= near + nears[c], and who has neither that nor
+  // Products against limits in single precision: within is products[c] >= near + nears[c], undecided is neither that nor
   // products[c] < far + fars[c].
   StripOutcome (*between_f32)(const float* products, float near, const float* nears, float far, const float* fars);
-  // Those of at_most_f64 with a threshold for each column, (left_radius + right_radius[c])^power, known to the relative `slack`.
+  // As at_most_f64 with a threshold for each column, (left_radius + right_radius[c])^power, known to the relative `slack`.
   StripOutcome (*at_most_radii)(const double* keys, const double* scale, double relative, double absolute,
                                 double left_radius, const double* right_radius, double power, double slack);
   // levels[c] = how many of the ascending thresholds lie below keys[c]; the largest numbers fill them up to 256.
@@ -110,9 +114,9 @@ struct Kernels {
   double (*square_f64)(const double* left, const double* right, std::size_t features);
   // The projection filter for the rows of a tile and the columns of a panel: with p the product as of dot_f32,
   // s = p - (left_offset[r] + right_offset[c]) and m = left_rest[r] * right_rest[c] + tolerance, bit `shift` + c of
-  // within[r] is set where s > m, that of doubtful[r] where |s| <= m.
+  // within[r] is set where s > m, that of undecided[r] where |s| <= m or s is a NaN.
   void (*filter_f32)(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
-                     FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* doubtful);
+                     FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* undecided);
   // Three balls of one squared radius, the first two fixed and `between` apart (squared), the third at squared distances
   // to_first[c] and to_second[c]: bits of the c < count that triple_meets (balls.hpp) does not surely forbid; to_second
   // of the others becomes infinite, and those already infinite have no bit. `count` is a multiple of 8.
@@ -124,16 +128,15 @@ struct Kernels {
   std::int64_t (*count_common_bits)(const std::uint64_t* words, const std::uint64_t* others, std::size_t count);
   std::int64_t (*count_bits)(const std::uint64_t* words, std::size_t count);
   void (*add_bit_counts)(const std::uint64_t* words, std::size_t count, std::int64_t* counts);
+
+  BitRows bit_rows;
 };
 
-// The instructions that kernels may use, each including those before it.
-enum class Level { portable, avx2, avx512 };
-
-// The widest kernels of this processor that need at most `most` (which tests choose).
-const Kernels& kernels(Level most = Level::avx512);
+// The kernels for the widest instructions in use (isa.hpp) that are at most `most`.
+const Kernels& kernels(Isa most = kWidest);
 
 const Kernels& portable_kernels();
-const Kernels& avx2_kernels();    // call only where the processor has AVX2 and FMA
-const Kernels& avx512_kernels();  // call only where it has what cpu.cpp asks for
+const Kernels& avx2_kernels();    // call only where the processor has these instructions
+const Kernels& avx512_kernels();  // the same
 
 }  // namespace lossfloor
