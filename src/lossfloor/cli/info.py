@@ -43,16 +43,19 @@ def command(
 
 
 def _tell_installation(data_dir: Path | None, json: bool) -> None:
+    from lossfloor import _core
     from lossfloor.datasets import available
     from lossfloor.distances.sweep import thread_count
 
     kernels, sets = _kernels(), available(data_dir=data_dir)
+    used, usable = _core.isa_in_use(), _core.available_isas()
     if json:
         out.print_json(
             {
                 "version": lf.__version__,
                 "python": platform.python_version(),
                 "machine": platform.machine(),
+                "isa": {"used": used, "available": usable},
                 "kernels": kernels,
                 "threads": thread_count(),
                 "datasets": {name: known._asdict() for name, known in sets.items()},
@@ -64,6 +67,7 @@ def _tell_installation(data_dir: Path | None, json: bool) -> None:
         {
             "Python": platform.python_version(),
             "machine": platform.machine(),
+            "instructions": f"{used}; available: {', '.join(usable)} (LOSSFLOOR_ISA)",
             "kernels": ", ".join(f"{dtype}: {kernel}" for dtype, kernel in kernels.items()),
             "threads": f"{thread_count()} (LOSSFLOOR_NUM_THREADS)",
         },
