@@ -1,19 +1,21 @@
-// The conflicts of a block, seen by layers of a breadth-first search from the left. Two stores, one face:
-//   enter(left, right, id)     make these vertices (ascending) the block that the calls below are about
-//   restart()                  forget the layers: every right vertex of the block is unvisited
-//   visit(u, layer, found)     move the unvisited right neighbours of u into `layer`, calling found(v) for each
+// The conflicts of a block, by layers of a breadth-first search from the left. There are two stores with one interface,
+// this one for bits and that of list_layers.hpp:
+//   enter(left, right, id)     makes these vertices (ascending) the block that the calls below are about
+//   restart()                  forgets the layers: every right vertex of the block is unvisited
+//   visit(u, layer, found)     moves the unvisited right neighbours of u into `layer`, calling found(v) for each
 //   seal(layer)                no more will be moved into this layer
 //   unvisited(v)               whether no search has found v since restart
-//   rewind(u)                  let next(u, ..) begin again
+//   rewind(u)                  makes next(u, ..) start again
 //   next(u, layer)             a right neighbour of u that is alive in `layer`, or kNone; the same until it is removed
-//   remove(v, layer)           v is alive in `layer` no more
+//   remove(v, layer)           v is no longer alive in `layer`
 //   flatten()                  every right vertex of the block gets height kFar
 //   lift(v, from, to)          gives v, of height `from`, the height `to`
 //   clear_above(height)        every right vertex above `height` gets height kFar
-//   lowest(u, height, v)       the smallest height from `height` on of a right neighbour of u, and such a one in v; kFar
+//   lowest(u, height, v)       the smallest height >= `height` of a right neighbour of u, and such a neighbour in v; kFar
 //                              if there is none
 //   work                       a count of the words or entries read, for polling
-// Part of solver.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of solver.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
-// The flow of a block: what is still to be routed, what is routed, and how long the caller has not been asked.
-// Part of solver.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+// The flow of a block, and polling the caller while it is computed.
+//
+// Part of solver.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // The conflicts of a block as lists; bit_layers.hpp says what the functions do.
-// Part of solver.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of solver.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,11 @@
-// Push-relabel, which routes most of the flow of a block. A right vertex with room has height 0, a left one the height of its lowest neighbour, and a full right
-// one that of the lowest left vertex whose flow it could give back, plus one; heights may be too low, never too high.
-// Supply goes to the lowest neighbour, which gives back as much of other flow where it is full. So this is a flow all
-// the time, and may stop anywhere: `search` finds what is left to do. All the time too, every entry of a right vertex
-// of the block is flow, more than 0, from a left vertex of the block: what is known of others here is out of date.
-// Part of solver.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+// Push-relabel, which routes most of the flow of a block. A right vertex with room has height 0, a left one the height
+// of its lowest neighbour, and a full right one that of the lowest left vertex whose flow it could give back, plus one;
+// heights may be too low, never too high. Supply goes to the lowest neighbour, which gives back as much of other flow
+// where it is full. So this is a flow at all times, and may stop anywhere: ShortestPaths finds what is left to do. At
+// all times, too, every entry of a right vertex of the block is flow, more than 0, from a left vertex of the block;
+// what is stored of other vertices is out of date.
+//
+// Part of solver.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // From the flow of representatives to that of all vertices.
-// Part of solver.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of solver.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // Dinic's algorithm, which routes what push-relabel left: flow goes along shortest paths until there are none.
-// Part of solver.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of solver.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // Vertices and blocks, as all parts of the solver write them.
-// Part of solver.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of solver.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <cstddef>

@@ -60,7 +60,7 @@ Verdict BallMeeting::decide(std::size_t count, const double* squares, std::size_
   return Verdict::yes;
 }
 
-// Afresh in each step: nothing drifts, and the rounding error stays that of a short sum.
+// Anew in each step: nothing drifts, and the rounding error stays that of a short sum.
 BallMeeting::Point BallMeeting::measure(std::size_t count, const double* squares, std::size_t stride,
                                         const double* radii, const double* weights) {
   double mean = 0, means_radius = 0;

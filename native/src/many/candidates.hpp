@@ -1,5 +1,6 @@
 // The candidates of a branch: vertices in conflict with the root and the second vertex, and which of them go together.
-// Part of cliques.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of cliques.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>
@@ -99,7 +100,8 @@ class Candidates {
       const std::size_t k = order_[i], l = order_[j];
       return between_[std::min(k, l) * local_.size() + std::max(k, l)];
     }
-    const std::int32_t u = std::min(local_[i].vertex, local_[j].vertex), v = std::max(local_[i].vertex, local_[j].vertex);
+    const std::int32_t u = std::min(local_[i].vertex, local_[j].vertex);
+    const std::int32_t v = std::max(local_[i].vertex, local_[j].vertex);
     const auto* begin = ordered_.targets.data() + ordered_.offsets[u];
     const auto* end = ordered_.targets.data() + ordered_.offsets[u + 1];
     return ordered_.squares[static_cast<std::size_t>(std::lower_bound(begin, end, v) - ordered_.targets.data())];

@@ -1,5 +1,6 @@
 // Points in all balls of a clique, found as members join.
-// Part of cliques.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of cliques.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

@@ -3,7 +3,8 @@
 // A branch is a root and a second vertex. Those in conflict with both are its candidates. A clique takes at most one of
 // each class, so that the first candidate left in each class bounds what the clique can still gain. That bound is made
 // of candidates that may join the clique by themselves, which the geometry of the balls often forbids.
-// Part of cliques.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of cliques.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>
@@ -341,7 +342,7 @@ class CliqueSearch {
   Candidates candidates_;
   std::vector<Joint> joint_;
   std::vector<double> class_top_, joint_top_, gains_;
-  std::vector<Bits> left_bits_;    // [members]: who may still join
+  std::vector<Bits> left_bits_;    // [members]: candidates that may still join
   std::vector<Bits> sure_bits_;    // of them, those known to join
   std::vector<std::size_t> tops_;  // the first of each class
   std::size_t likeliest_ = 0;

@@ -1,5 +1,6 @@
 // The graph as the search reads it: vertices numbered by descending q, and for each the conflicts further down.
-// Part of cliques.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of cliques.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // Compatibility among a root's neighbours, computed lazily, one row at a time, and kept for the whole root.
-// Part of cliques.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of cliques.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

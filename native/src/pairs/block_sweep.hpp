@@ -1,5 +1,6 @@
 // A sweep over all pairs, a block of left-hand examples at a time against every strip.
-// Part of strips.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of strips.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>
@@ -110,7 +111,7 @@ class BlockSweep {
     }
   }
 
-  // A limit for abandoning: keys above it are surely above `threshold` in spite of their rounding.
+  // The limit for abandoning a strip: keys above it are surely above `threshold` in spite of their rounding.
   static Key<T> abandon_limit(double threshold, Rounding rounding) {
     const double widened = (threshold + rounding.absolute) * (1 + 4 * rounding.relative) * (1 + 1e-12);
     if constexpr (kExact<T>) {
@@ -210,7 +211,7 @@ class BlockSweep {
     }
   }
 
-  // Calls finish(word, sums) with the products of the right_.packed rows and the columns of every strip, sums[row][column].
+  // Calls finish(word, sums) with the products of the packed rows and the columns of every strip, sums[row][column].
   template <class Finish>
   void multiply(std::size_t rows_packed, const Scratch& scratch, const Finish& finish) const {
     using Product = std::conditional_t<kExact<T>, std::int32_t, T>;

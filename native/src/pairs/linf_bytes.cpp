@@ -64,7 +64,7 @@ std::vector<std::size_t> telling_features(MatrixView<std::uint8_t> left, MatrixV
     chosen.push_back(best);
     is_chosen[best] = 1;
     for (std::size_t w = 0; w < words; ++w) alive[w] &= near[best * words + w];
-    // Few pairs tell little of the others: choose for the whole sample again.
+    // Few pairs say little about the others: choose for the whole sample again.
     if (left_over < pairs / 256) {
       std::fill(alive.begin(), alive.end(), ~std::uint64_t{0});
       left_over = pairs;

@@ -1,5 +1,6 @@
 // Right-hand examples in the order that the kernels read.
-// Part of strips.cpp, the only file that includes it: the unnamed namespace lets the compiler inline what is called once.
+//
+// Part of strips.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
 #pragma once
 
 #include <algorithm>

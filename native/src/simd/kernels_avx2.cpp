@@ -1,5 +1,5 @@
-// The kernels for registers of 256 bits and fused multiply-add. Compiled with -mavx2 -mfma -mpopcnt and called only after
-// isa.cpp has seen that the processor has them.
+// The kernels for registers of 256 bits and fused multiply-add. Compiled with -mavx2 -mfma -mpopcnt and called only
+// after isa.cpp has seen that the processor has them.
 #include "kernels_wide.inl"
 
 namespace lossfloor {
@@ -179,7 +179,7 @@ std::size_t meet_avx2(const std::uint64_t* row, std::size_t words, const std::ui
 
 const Kernels& avx2_kernels() {
   static constexpr Kernels table = [] {
-    Kernels wide = WideKernels<V>::table(Isa::avx2);
+    Kernels wide = wide_kernels<V>(Isa::avx2);
     wide.levels_i32 = levels_i32_avx2;
     wide.bit_rows.visit = visit_avx2;
     wide.bit_rows.meet = meet_avx2;

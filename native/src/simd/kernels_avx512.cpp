@@ -1,5 +1,5 @@
-// The kernels for registers of 512 bits, masks and products of bytes (VNNI). Compiled with the instructions that isa.cpp
-// asks for, and called only after it has seen that the processor has them.
+// The kernels for registers of 512 bits, masks and products of bytes (VNNI). Compiled with the instructions that
+// isa.cpp asks for, and called only after it has seen that the processor has them.
 #include "kernels_wide.inl"
 
 namespace lossfloor {
@@ -91,7 +91,7 @@ struct V {
 
 void dot_u8_avx512(const std::uint8_t* left, std::size_t stride, const std::uint8_t* right, std::size_t fours,
                    std::int32_t* out) {
-  WideKernels<V>::dot_words(left, stride, right, fours, out,
+  WideProducts<V>::dot_words(left, stride, right, fours, out,
                             [](__m512i sum, __m512i b, __m512i a) { return _mm512_dpbusd_epi32(sum, b, a); });
 }
 
@@ -314,7 +314,7 @@ void pack_avx512(const std::uint64_t* row, const Piece* pieces, std::size_t coun
 
 const Kernels& avx512_kernels() {
   static constexpr Kernels table = [] {
-    Kernels wide = WideKernels<V>::table(Isa::avx512);
+    Kernels wide = wide_kernels<V>(Isa::avx512);
     wide.dot_u8 = dot_u8_avx512;
     wide.at_most_f64 = at_most_f64_avx512;
     wide.levels_i32 = levels_i32_avx512;
@@ -326,7 +326,7 @@ const Kernels& avx512_kernels() {
     wide.bit_rows.visit = visit_avx512;
     wide.bit_rows.meet = meet_avx512;
     wide.bit_rows.pack = pack_avx512;
-    // Every processor with these instructions packs 64 bits in a few cycles; some of those with AVX2 only take hundreds.
+    // Every processor with these instructions packs 64 bits in a few cycles; some with only AVX2 take hundreds.
     wide.bit_rows.most_packed = 63;
     return wide;
   }();

@@ -1,5 +1,5 @@
 // The kernels that AVX2 and AVX-512 share, written once for any width of registers. The translation unit of each
-// instruction set includes this file and instantiates WideKernels with its own wrapper V of registers and instructions:
+// instruction set includes this file and calls wide_kernels with its own wrapper V of registers and instructions:
 //
 //   Ints, Floats, Doubles       registers of whole numbers (of any width), floats and doubles, of kBytes bytes
 //   Mask                        one bit per float of a register
@@ -66,18 +66,17 @@ void transpose_avx2(std::uint64_t* block) {
   }
 }
 
+// Products of rows, and squared distances.
 template <class V>
-struct WideKernels {
+struct WideProducts {
   using Ints = typename V::Ints;
   using Floats = typename V::Floats;
   using Doubles = typename V::Doubles;
 
   static constexpr std::size_t kParts = V::kParts;
-  static constexpr std::size_t kWords = V::kBytes / 4;            // lanes of 32 bits
-  static constexpr std::size_t kDoubles = V::kBytes / 8;          // lanes of 64 bits
-  static constexpr std::size_t kPanel = kParts * kWords;          // columns of a panel
-  static constexpr std::size_t kByteParts = kStrip / V::kBytes;   // registers for the bytes of a strip
-  static constexpr std::size_t kSums = kQuarter * 8 / V::kBytes;  // registers for the 64-bit sums of a quarter
+  static constexpr std::size_t kWords = V::kBytes / 4;    // lanes of 32 bits
+  static constexpr std::size_t kDoubles = V::kBytes / 8;  // lanes of 64 bits
+  static constexpr std::size_t kPanel = kParts * kWords;  // columns of a panel
 
   // out[r][c] += sum_k left[r][k] . right[k][c], where `multiply` adds the products that one word of 32 bits holds.
   template <class T, class Multiply>
@@ -174,6 +173,114 @@ struct WideKernels {
       }
     }
   }
+
+  template <std::size_t kCount>
+  static void products_fixed(const std::int16_t* left, const std::int16_t* const* rights, std::size_t features,
+                             std::int32_t* out) {
+    constexpr std::size_t kShorts = V::kBytes / 2;
+    Ints sums[kCount];
+    for (auto& sum : sums) sum = V::zero();
+    std::size_t k = 0;
+    for (; k + kShorts <= features; k += kShorts) {
+      const Ints a = V::load(left + k);
+#pragma GCC unroll 8
+      for (std::size_t j = 0; j < kCount; ++j) sums[j] = V::multiply_i16(sums[j], a, V::load(rights[j] + k));
+    }
+    if constexpr (V::kHasFirstBytes) {
+      if (k < features) {
+        const Ints a = V::first_bytes(left + k, 2 * (features - k));
+#pragma GCC unroll 8
+        for (std::size_t j = 0; j < kCount; ++j) {
+          sums[j] = V::multiply_i16(sums[j], a, V::first_bytes(rights[j] + k, 2 * (features - k)));
+        }
+        k = features;
+      }
+    }
+    for (std::size_t j = 0; j < kCount; ++j) {
+      out[j] = V::sum32(sums[j]);
+      for (std::size_t e = k; e < features; ++e) out[j] += std::int32_t{left[e]} * std::int32_t{rights[j][e]};
+    }
+  }
+
+  static void products_i16(const std::int16_t* left, const std::int16_t* const* rights, std::size_t count,
+                           std::size_t features, std::int32_t* out) {
+    switch (count) {
+      case 4: return products_fixed<4>(left, rights, features, out);
+      case 3: return products_fixed<3>(left, rights, features, out);
+      case 2: return products_fixed<2>(left, rights, features, out);
+      default: return products_fixed<1>(left, rights, features, out);
+    }
+  }
+
+  // Squared distance, in four sums that do not wait for each other. T is float or double.
+  template <class T>
+  static double square(const T* left, const T* right, std::size_t features) {
+    constexpr std::size_t kLanes = V::kBytes / sizeof(T);
+    using Register = decltype(V::load(left));
+    Register sums[4];
+    for (auto& sum : sums) sum = V::set(T{0});
+    const auto add = [&](std::size_t e, Register a, Register b) {
+      const Register difference = V::sub(a, b);
+      sums[e] = V::fmadd(difference, difference, sums[e]);
+    };
+    std::size_t k = 0;
+    for (; k + 4 * kLanes <= features; k += 4 * kLanes) {
+#pragma GCC unroll 8
+      for (std::size_t e = 0; e < 4; ++e) add(e, V::load(left + k + kLanes * e), V::load(right + k + kLanes * e));
+    }
+    for (; k < features; k += kLanes) {
+      const std::size_t count = features - k < kLanes ? features - k : kLanes;
+      add(0, V::first(left + k, count), V::first(right + k, count));
+    }
+    return static_cast<double>(V::sum(V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3]))));
+  }
+
+  static void filter_f32(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
+                         FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* undecided) {
+    constexpr std::uint64_t kAll = ~std::uint64_t{0} >> (64 - kPanel);
+    Floats sums[kTile][kParts];
+    multiply_f32(left, stride, right, count, sums);
+    const Floats slack = V::set(rows.tolerance);
+    Floats offsets[kParts];
+    Floats rests[kParts];
+    for (std::size_t q = 0; q < kParts; ++q) {
+      offsets[q] = V::load(columns.offset + kWords * q);
+      rests[q] = V::load(columns.rest + kWords * q);
+    }
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < kTile; ++r) {
+      const Floats offset = V::set(rows.offset[r]);
+      const Floats rest = V::set(rows.rest[r]);
+      // Most pairs are far apart, so that is checked first. A NaN is not far.
+      typename V::Mask far[kParts];
+#pragma GCC unroll 8
+      for (std::size_t q = 0; q < kParts; ++q) {
+        sums[r][q] = V::sub(sums[r][q], V::add(offset, offsets[q]));
+        far[q] = V::less(V::add(sums[r][q], V::fmadd(rest, rests[q], slack)), V::zero_floats());
+      }
+      const std::uint64_t all_far = V::joined(far);
+      if (all_far == kAll) continue;
+      std::uint64_t near = 0;
+#pragma GCC unroll 8
+      for (std::size_t q = 0; q < kParts; ++q) {
+        const Floats margin = V::fmadd(rest, rests[q], slack);
+        near |= std::uint64_t{V::greater(sums[r][q], margin)} << (kWords * q);
+      }
+      within[r] |= near << shift;
+      undecided[r] |= (kAll & ~(all_far | near)) << shift;
+    }
+  }
+};
+
+// Distances of bytes, and numbers against limits.
+template <class V>
+struct WideDistances {
+  using Ints = typename V::Ints;
+  using Floats = typename V::Floats;
+
+  static constexpr std::size_t kWords = V::kBytes / 4;            // lanes of 32 bits
+  static constexpr std::size_t kByteParts = kStrip / V::kBytes;   // registers for the bytes of a strip
+  static constexpr std::size_t kSums = kQuarter * 8 / V::kBytes;  // registers for the 64-bit sums of a quarter
 
   // Sums of |a - b| over groups of eight bytes, some rows at a time against the sixteen columns of a quarter.
   template <std::size_t kRows>
@@ -316,126 +423,32 @@ struct WideKernels {
     }
     return outcome;
   }
-
-  template <std::size_t kCount>
-  static void products_fixed(const std::int16_t* left, const std::int16_t* const* rights, std::size_t features,
-                             std::int32_t* out) {
-    constexpr std::size_t kShorts = V::kBytes / 2;
-    Ints sums[kCount];
-    for (auto& sum : sums) sum = V::zero();
-    std::size_t k = 0;
-    for (; k + kShorts <= features; k += kShorts) {
-      const Ints a = V::load(left + k);
-#pragma GCC unroll 8
-      for (std::size_t j = 0; j < kCount; ++j) sums[j] = V::multiply_i16(sums[j], a, V::load(rights[j] + k));
-    }
-    if constexpr (V::kHasFirstBytes) {
-      if (k < features) {
-        const Ints a = V::first_bytes(left + k, 2 * (features - k));
-#pragma GCC unroll 8
-        for (std::size_t j = 0; j < kCount; ++j) {
-          sums[j] = V::multiply_i16(sums[j], a, V::first_bytes(rights[j] + k, 2 * (features - k)));
-        }
-        k = features;
-      }
-    }
-    for (std::size_t j = 0; j < kCount; ++j) {
-      out[j] = V::sum32(sums[j]);
-      for (std::size_t e = k; e < features; ++e) out[j] += std::int32_t{left[e]} * std::int32_t{rights[j][e]};
-    }
-  }
-
-  static void products_i16(const std::int16_t* left, const std::int16_t* const* rights, std::size_t count,
-                           std::size_t features, std::int32_t* out) {
-    switch (count) {
-      case 4: return products_fixed<4>(left, rights, features, out);
-      case 3: return products_fixed<3>(left, rights, features, out);
-      case 2: return products_fixed<2>(left, rights, features, out);
-      default: return products_fixed<1>(left, rights, features, out);
-    }
-  }
-
-  // Squared distance, in four sums that do not wait for each other. T is float or double.
-  template <class T>
-  static double square(const T* left, const T* right, std::size_t features) {
-    constexpr std::size_t kLanes = V::kBytes / sizeof(T);
-    using Register = decltype(V::load(left));
-    Register sums[4];
-    for (auto& sum : sums) sum = V::set(T{0});
-    const auto add = [&](std::size_t e, Register a, Register b) {
-      const Register difference = V::sub(a, b);
-      sums[e] = V::fmadd(difference, difference, sums[e]);
-    };
-    std::size_t k = 0;
-    for (; k + 4 * kLanes <= features; k += 4 * kLanes) {
-#pragma GCC unroll 8
-      for (std::size_t e = 0; e < 4; ++e) add(e, V::load(left + k + kLanes * e), V::load(right + k + kLanes * e));
-    }
-    for (; k < features; k += kLanes) {
-      const std::size_t count = features - k < kLanes ? features - k : kLanes;
-      add(0, V::first(left + k, count), V::first(right + k, count));
-    }
-    return static_cast<double>(V::sum(V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3]))));
-  }
-
-  static void filter_f32(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
-                         FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* undecided) {
-    constexpr std::uint64_t kAll = ~std::uint64_t{0} >> (64 - kPanel);
-    Floats sums[kTile][kParts];
-    multiply_f32(left, stride, right, count, sums);
-    const Floats slack = V::set(rows.tolerance);
-    Floats offsets[kParts];
-    Floats rests[kParts];
-    for (std::size_t q = 0; q < kParts; ++q) {
-      offsets[q] = V::load(columns.offset + kWords * q);
-      rests[q] = V::load(columns.rest + kWords * q);
-    }
-#pragma GCC unroll 8
-    for (std::size_t r = 0; r < kTile; ++r) {
-      const Floats offset = V::set(rows.offset[r]);
-      const Floats rest = V::set(rows.rest[r]);
-      // Most pairs are far apart, so that is checked first. A NaN is not far.
-      typename V::Mask far[kParts];
-#pragma GCC unroll 8
-      for (std::size_t q = 0; q < kParts; ++q) {
-        sums[r][q] = V::sub(sums[r][q], V::add(offset, offsets[q]));
-        far[q] = V::less(V::add(sums[r][q], V::fmadd(rest, rests[q], slack)), V::zero_floats());
-      }
-      const std::uint64_t all_far = V::joined(far);
-      if (all_far == kAll) continue;
-      std::uint64_t near = 0;
-#pragma GCC unroll 8
-      for (std::size_t q = 0; q < kParts; ++q) {
-        const Floats margin = V::fmadd(rest, rests[q], slack);
-        near |= std::uint64_t{V::greater(sums[r][q], margin)} << (kWords * q);
-      }
-      within[r] |= near << shift;
-      undecided[r] |= (kAll & ~(all_far | near)) << shift;
-    }
-  }
-
-  static constexpr Kernels table(Isa isa) {
-    Kernels wide = plain_kernels(isa);
-    wide.panel = kPanel;
-    wide.dot_i16 = dot_i16;
-    wide.dot_f32 = dot_f32;
-    wide.dot_f64 = dot_f64;
-    wide.l1_u8 = l1_u8;
-    wide.linf_u8 = linf_u8;
-    wide.linf_within_u8 = linf_within_u8;
-    wide.linf_pair_u8 = linf_pair_u8;
-    wide.at_most_i32 = at_most_i32;
-    wide.at_most_u8 = at_most_u8;
-    wide.between_f32 = between_f32;
-    wide.products_i16 = products_i16;
-    wide.square_near_f32 = square<float>;
-    wide.square_f64 = square<double>;
-    wide.filter_f32 = filter_f32;
-    wide.bit_rows.at_most = at_most_rows;
-    wide.bit_rows.transpose = transpose_avx2;
-    return wide;
-  }
 };
+
+template <class V>
+constexpr Kernels wide_kernels(Isa isa) {
+  using Products = WideProducts<V>;
+  using Distances = WideDistances<V>;
+  Kernels wide = plain_kernels(isa);
+  wide.panel = Products::kPanel;
+  wide.dot_i16 = Products::dot_i16;
+  wide.dot_f32 = Products::dot_f32;
+  wide.dot_f64 = Products::dot_f64;
+  wide.products_i16 = Products::products_i16;
+  wide.square_near_f32 = Products::template square<float>;
+  wide.square_f64 = Products::template square<double>;
+  wide.filter_f32 = Products::filter_f32;
+  wide.l1_u8 = Distances::l1_u8;
+  wide.linf_u8 = Distances::linf_u8;
+  wide.linf_within_u8 = Distances::linf_within_u8;
+  wide.linf_pair_u8 = Distances::linf_pair_u8;
+  wide.at_most_i32 = Distances::at_most_i32;
+  wide.at_most_u8 = Distances::at_most_u8;
+  wide.between_f32 = Distances::between_f32;
+  wide.bit_rows.at_most = Distances::at_most_rows;
+  wide.bit_rows.transpose = transpose_avx2;
+  return wide;
+}
 
 }  // namespace
 }  // namespace lossfloor

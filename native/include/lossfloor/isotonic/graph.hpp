@@ -1,4 +1,4 @@
-// Bipartite conflict graphs as the solver reads them, and what can be told of them without solving.
+// Bipartite conflict graphs as the solver reads them, and what can be read off them without solving.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,7 @@ struct Degrees {
 Degrees degrees(const BitGraph& graph);
 Degrees degrees(const ListGraph& graph);
 
-// Component of every vertex, numbered from 0 by first appearance (left before right).
+// The component of every vertex, numbered from 0 by first appearance (left before right).
 struct Components {
   std::vector<std::int32_t> left;
   std::vector<std::int32_t> right;
@@ -40,7 +40,7 @@ struct Components {
 Components components(const BitGraph& graph);
 Components components(const ListGraph& graph);
 
-// For every vertex the first vertex of its side that has exactly the same conflicts.
+// For every vertex the first vertex of its side with exactly the same conflicts.
 struct Twins {
   std::vector<std::int32_t> left;
   std::vector<std::int32_t> right;
@@ -48,7 +48,7 @@ struct Twins {
 Twins twins(const BitGraph& graph);
 Twins twins(const ListGraph& graph);
 
-// bits[(k * rows + u) * words + w] for k < count: bit c tells whether levels[u * columns + 64 w + c] <= first + k, which
+// bits[(k * rows + u) * words + w] for k < count: bit c is set where levels[u * columns + 64 w + c] <= first + k, which
 // is at most 255.
 void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t columns, int first, std::size_t count,
                  int threads, std::uint64_t* bits);

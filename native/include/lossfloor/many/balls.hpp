@@ -19,7 +19,7 @@ enum class Verdict : std::int8_t { no = 0, undecided = 1, yes = 2 };
 // known within the relative error `slack` / 64, else the answer is `undecided`.
 class BallMeeting {
  public:
-  // cold: begins afresh. warm: begins with the weights given. deepest: afresh, and goes on to the point that is
+  // cold: starts anew. warm: starts with the weights given. deepest: starts anew, and continues to the point that is
   // farthest inside, which roundings of its weights do not move out.
   enum class Depth { cold, warm, deepest };
 

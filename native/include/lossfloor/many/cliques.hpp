@@ -1,5 +1,5 @@
-// Conflicts of more than two examples: cliques of the conflict graph, at most one example per class, whose neighbourhoods share
-// a point. `separate` finds those whose probabilities sum to more than one, by branch and bound.
+// Conflicts of more than two examples: cliques of the conflict graph, at most one example per class, whose
+// neighbourhoods share a point. `separate` finds those whose probabilities sum to more than one, by branch and bound.
 #pragma once
 
 #include <chrono>
@@ -40,10 +40,10 @@ struct Search {
   std::size_t max_degree;  // of reported cliques and of those that `most` is about
   std::size_t per_root;    // cliques reported for each root, at most
   std::size_t per_vertex;  // and for each vertex
-  std::size_t enough;      // cliques found for a root beyond which its search is given up, and left with a bound
-  std::int64_t budget;     // steps for each pair that cliques begin with; beyond it the pair is left with a bound
+  std::size_t enough;      // cliques found for a root beyond which its search stops and leaves a bound
+  std::int64_t budget;     // steps per pair that cliques begin with, beyond which only a bound is left
   int threads;
-  double seconds;          // after which pairs are left with a bound, too; 0 for no limit
+  double seconds;          // after which only bounds are left, too; 0 for no limit
   Isa isa;                 // the most that kernels may use
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
@@ -59,7 +59,7 @@ struct Separation {
   Cliques found;             // by descending sum
   std::vector<double> most;  // for each vertex: no clique with it sums to more (at least `above`)
   std::int64_t steps = 0;
-  std::int64_t unfinished = 0;  // roots that were left with a bound
+  std::int64_t unfinished = 0;  // roots of which only a bound is known
 };
 
 // Only vertices with alive[v] != 0 are considered. `poll` gets the number of roots that were started.

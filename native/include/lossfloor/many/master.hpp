@@ -1,7 +1,7 @@
 // The loss over the polytope of the constraints found so far: minimise sum_v w_v l(q_v) over 0 <= q <= 1 and, for every
-// constraint e, sum of q over e <= 1. A first-order primal-dual method (PDHG with diagonal steps, restarts and averages):
-// every dual point z >= 0 gives a lower bound, sum_v min_q (w_v l(q) + s_v q) - sum z with s_v the sum of z over the
-// constraints of v.
+// constraint e, sum of q over e <= 1. A first-order primal-dual method (PDHG with diagonal steps, restarts and
+// averages): every dual point z >= 0 gives a lower bound, sum_v min_q (w_v l(q) + s_v q) - sum z with s_v the sum of z
+// over the constraints of v.
 #pragma once
 
 #include <cstddef>

@@ -34,9 +34,9 @@ class ByteFilteredStrips {
   std::size_t count() const { return right_.rows; }
   std::size_t features() const { return right_.columns; }
 
-  // bits: who is within. Pairs whose K is at most `inner` are, pairs whose K is above `outer` are not; the others are
-  // decided from keys (squared distances for l2) right up to relative * key, against a bracket. Pairs still open come
-  // back as undecided.
+  // bits: which pairs are within. Those whose K is at most `inner` are, those whose K is above `outer` are not; the
+  // others are decided from keys (squared distances for l2) right up to relative * key, against a bracket. Pairs still
+  // open are returned as undecided.
   UndecidedPairs within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
                                std::int64_t outer, double relative, Bracket threshold, int threads,
                                std::uint64_t* bits) const;

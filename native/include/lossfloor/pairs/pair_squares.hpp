@@ -7,8 +7,8 @@
 
 namespace lossfloor {
 
-// squares[e] = |rows[u] - rows[targets[e]]|^2 for offsets[u] <= e < offsets[u + 1]: exact for small integers, else within
-// (features + 2) roundings.
+// squares[e] = |rows[u] - rows[targets[e]]|^2 for offsets[u] <= e < offsets[u + 1]: exact for small integers, else
+// within (features + 2) roundings.
 template <class T>
 void pair_squares(MatrixView<T> rows, const std::int64_t* offsets, const std::int32_t* targets, int threads,
                   double* squares);

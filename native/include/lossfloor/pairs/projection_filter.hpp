@@ -54,8 +54,8 @@ class FilteredStrips {
   std::size_t features() const { return right_.columns; }
   std::size_t dimensions() const { return dimensions_; }
 
-  // bits: which pairs are within the squared distance `limit`. Whole numbers only, and exactly. Returns how many pairs the
-  // filter left open.
+  // bits: which pairs are within the squared distance `limit`. Whole numbers only, and exactly. Returns how many pairs
+  // the filter left open.
   std::size_t within(MatrixView<T> left, Projection projection, float tolerance, std::int64_t limit, int threads,
                      std::uint64_t* bits) const;
   // The same for keys right up to relative * key, against a bracket; pairs still undecided are returned.

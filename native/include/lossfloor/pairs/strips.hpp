@@ -2,7 +2,7 @@
 // sized blocks that never holds the matrix of distances.
 //
 // Integer examples (uint8, int16) have exact keys: the answer is exact. Floating-point examples have keys known up
-// to a stated rounding error: a pair that the error leaves open is reported as undecided and decided elsewhere.
+// to a stated rounding error: a pair that the error leaves open is reported as undecided, and decided elsewhere.
 #pragma once
 
 #include <cstddef>
@@ -43,12 +43,12 @@ using UndecidedPairs = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
 inline std::size_t words_for(std::size_t columns) { return (columns + kStrip - 1) / kStrip; }
 
-// byte_offset(b) = |b|^2 - 256 sum(b) (mod 2^32). Then |a - b|^2 = |a|^2 + byte_offset(b) - 2 <a - 128, b>, which is exact
-// below 2^31.
+// byte_offset(b) = |b|^2 - 256 sum(b) (mod 2^32). Then |a - b|^2 = |a|^2 + byte_offset(b) - 2 <a - 128, b>, which is
+// exact below 2^31.
 std::int32_t byte_offset(const Kernels& kernels, const std::uint8_t* row, std::size_t features);
 
-// How often at most a product of two entries is rounded on its way into the product of two rows, for floats and doubles:
-// once itself, then once for each feature of its chunk and once for each chunk.
+// How often at most a product of two entries is rounded on its way into the product of two rows, for floats and
+// doubles: once itself, then once for each feature of its chunk and once for each chunk.
 template <class T>
 std::size_t product_roundings(std::size_t features, Isa isa);
 
@@ -70,10 +70,10 @@ class Strips {
   std::size_t features() const;
   Isa isa() const;
 
-  // bits[i * stride + w]: bit c tells whether key(left i, right 64 w + c) <= limit. Integer T only.
+  // bits[i * stride + w]: bit c is set where key(left i, right 64 w + c) <= limit. Integer T only.
   void within(MatrixView<T> left, std::int64_t limit, int threads, std::uint64_t* bits, std::size_t stride) const;
-  // The same where keys at most `inner` are within, keys above `outer` are not, and `decide` says who of those in
-  // between is; what it puts among the undecided pairs comes back. uint8 l1 and l2 only.
+  // The same where keys at most `inner` are within, keys above `outer` are not, and `decide` returns the bits of those
+  // in between that are; the undecided pairs that it reports are returned. uint8 l1 and l2 only.
   using Decide = std::function<std::uint64_t(std::size_t row, std::size_t word, std::uint64_t open, UndecidedPairs&)>;
   UndecidedPairs within_or(MatrixView<T> left, std::int64_t inner, std::int64_t outer, int threads, std::uint64_t* bits,
                           const Decide& decide) const;

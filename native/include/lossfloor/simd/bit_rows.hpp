@@ -32,8 +32,8 @@ struct BitRows {
   // are better left with a width of 64.
   void (*pack)(const std::uint64_t* row, const Piece* pieces, std::size_t count, std::uint64_t* out);
   int most_packed;
-  // Bits of out[k * stride + w], for each k < count and w < strips: which of the 64 bytes from row[64 * w] on are at most
-  // `first` + k.
+  // Bits of out[k * stride + w], for each k < count and w < strips: which of the 64 bytes from row[64 * w] on are at
+  // most `first` + k.
   void (*at_most)(const std::uint8_t* row, std::size_t strips, int first, std::size_t count, std::uint64_t* out,
                   std::size_t stride);
   // Transposes 64 x 64 bits in place: bit c of block[r] becomes bit r of block[c].

@@ -88,10 +88,11 @@ struct Kernels {
   // For true values within keys[c] +- (relative * scale[c] + absolute): which are within, which are undecided.
   StripOutcome (*at_most_f64)(const double* keys, const double* scale, double relative, double absolute,
                               Bracket threshold);
-  // Products against limits in single precision: within is products[c] >= near + nears[c], undecided is neither that nor
-  // products[c] < far + fars[c].
+  // Products against limits in single precision: within is products[c] >= near + nears[c], undecided is neither that
+  // nor products[c] < far + fars[c].
   StripOutcome (*between_f32)(const float* products, float near, const float* nears, float far, const float* fars);
-  // As at_most_f64 with a threshold for each column, (left_radius + right_radius[c])^power, known to the relative `slack`.
+  // As at_most_f64 with a threshold for each column, (left_radius + right_radius[c])^power, known to the relative
+  // `slack`.
   StripOutcome (*at_most_radii)(const double* keys, const double* scale, double relative, double absolute,
                                 double left_radius, const double* right_radius, double power, double slack);
   // levels[c] = how many of the ascending thresholds lie below keys[c]; the largest numbers fill them up to 256.
@@ -117,9 +118,9 @@ struct Kernels {
   // within[r] is set where s > m, that of undecided[r] where |s| <= m or s is a NaN.
   void (*filter_f32)(const float* left, std::size_t stride, const float* right, std::size_t count, FilterRows rows,
                      FilterColumns columns, unsigned shift, std::uint64_t* within, std::uint64_t* undecided);
-  // Three balls of one squared radius, the first two fixed and `between` apart (squared), the third at squared distances
-  // to_first[c] and to_second[c]: bits of the c < count that triple_meets (balls.hpp) does not surely forbid; to_second
-  // of the others becomes infinite, and those already infinite have no bit. `count` is a multiple of 8.
+  // Three balls of one squared radius, the first two fixed and `between` apart (squared), the third at squared
+  // distances to_first[c] and to_second[c]: bits of the c < count that triple_meets (balls.hpp) does not surely forbid;
+  // to_second of the others becomes infinite, and those already infinite have no bit. `count` is a multiple of 8.
   void (*triples_f64)(double between, const double* to_first, double* to_second, std::size_t count,
                       double radius_square, double slack, std::uint64_t* bits);
   // Bits of the bytes that are at most `limit`.
