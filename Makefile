@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # What the extension is built from, and what a copy of the package consists of.
 NATIVE := pyproject.toml CMakeLists.txt $(shell find native -type f)
+CXX_SOURCES := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
 SOURCES := $(NATIVE) $(shell find src -type f -name '*.py*' -not -name '*.pyc')
 
 # Files that say what $(VENV) holds: a copy of the package (for users), or a link to src (for development).
@@ -27,8 +28,8 @@ help:
 	@echo "make quick     set up without large packages, and run the tests that need none (a minute and a half)"
 	@echo "make test      set up, and run all checks and tests (a few minutes)"
 	@echo "make test-all  the same with the long tests"
-	@echo "make lint      ruff, mypy, the rules between modules, and CITATION.cff"
-	@echo "make format    let ruff format the code"
+	@echo "make lint      ruff, mypy, clang-format, the rules between modules, and CITATION.cff"
+	@echo "make format    let ruff and clang-format format the code"
 	@echo "make bench     run the benchmarks (an hour), and write benchmarks/results/"
 	@echo "make sanitize  random graphs through the solver under ASan and UBSan (COUNT=1000000 for more)"
 	@echo "make soak      random questions against independent answers (SECONDS=600, SEED=1 for other ones)"
@@ -87,12 +88,12 @@ lint: $(TOOLS) $(LINKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cffconvert --validate
-# Once native/ is in this format:
-#	$(BIN)/clang-format --dry-run --Werror $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
+	$(BIN)/clang-format --dry-run --Werror $(CXX_SOURCES)
 
-format: $(QUICK)
+format: $(TOOLS)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CXX_SOURCES)
 
 bench: $(LINKED)
 	$(PIP) install -r requirements/bench.txt

@@ -65,9 +65,8 @@ Out2<std::uint64_t> pack(const In2<std::uint8_t>& levels, int first, int count, 
   require(first >= 0 && count >= 0 && first + count <= 256, "levels must be 0 to 255");
   const auto n_levels = static_cast<std::size_t>(count);
   auto bits = new_matrix<std::uint64_t>(n_levels * levels.shape(0), words_for(levels.shape(1)));
-  without_lock([&] {
-    pack_levels(levels.data(), levels.shape(0), levels.shape(1), first, n_levels, threads, bits.data());
-  });
+  without_lock(
+      [&] { pack_levels(levels.data(), levels.shape(0), levels.shape(1), first, n_levels, threads, bits.data()); });
   return bits;
 }
 

@@ -221,9 +221,9 @@ void bind_many_class(nb::module_& m) {
            nb::arg("max_degree"), nb::arg("per_root"), nb::arg("per_vertex"), nb::arg("enough"), nb::arg("budget"),
            nb::arg("seconds"), nb::arg("threads"), nb::arg("isa") = "avx512")
       .def("witness", &Hypergraph::witness, nb::arg("offsets").noconvert(), nb::arg("members").noconvert());
-  m.def("master", master, nb::arg("weight").noconvert(), nb::arg("offsets").noconvert(),
-        nb::arg("members").noconvert(), nb::arg("loss"), nb::arg("q").noconvert(), nb::arg("z").noconvert(),
-        nb::arg("balance"), nb::arg("gap"), nb::arg("steps"), nb::arg("seconds"));
+  m.def("master", master, nb::arg("weight").noconvert(), nb::arg("offsets").noconvert(), nb::arg("members").noconvert(),
+        nb::arg("loss"), nb::arg("q").noconvert(), nb::arg("z").noconvert(), nb::arg("balance"), nb::arg("gap"),
+        nb::arg("steps"), nb::arg("seconds"));
   bind_squares<std::uint8_t>(m);
   bind_squares<std::int16_t>(m);
   bind_squares<float>(m);

@@ -92,9 +92,8 @@ struct StripsMethods {
                                      double lower, double upper, int threads) {
     check(self, left);
     auto bits = new_bits(left.shape(0), self.count());
-    const UndecidedPairs undecided = without_lock([&] {
-      return self.within_bracket(view(left), {relative, absolute}, {lower, upper}, threads, bits.data());
-    });
+    const UndecidedPairs undecided = without_lock(
+        [&] { return self.within_bracket(view(left), {relative, absolute}, {lower, upper}, threads, bits.data()); });
     return BitsAndPairs(nb::make_tuple(bits, as_array(undecided)));
   }
 
@@ -136,8 +135,7 @@ struct StripsMethods {
                                    int threads) {
     check(self, left);
     auto levels = new_matrix<std::uint8_t>(left.shape(0), self.count());
-    without_lock(
-        [&] { self.levels(view(left), thresholds.data(), thresholds.shape(0), threads, levels.data()); });
+    without_lock([&] { self.levels(view(left), thresholds.data(), thresholds.shape(0), threads, levels.data()); });
     return levels;
   }
 };
@@ -170,8 +168,8 @@ nb::class_<Strips<T>> bind_strips(nb::module_& m, const char* name) {
   return bound;
 }
 
-Projection projection(const In2<float>& coordinates, const In1<float>& offset, const In1<float>& rest,
-                      std::size_t rows, std::size_t dimensions) {
+Projection projection(const In2<float>& coordinates, const In1<float>& offset, const In1<float>& rest, std::size_t rows,
+                      std::size_t dimensions) {
   require(dimensions <= coordinates.shape(1), "coordinates must have a column for each dimension");
   require(coordinates.shape(0) == rows, "coordinates must have a row for each example");
   require(offset.shape(0) == rows && rest.shape(0) == rows, "offset and rest must have a value for each example");
@@ -185,7 +183,7 @@ struct ProjectionFilter {
   FilteredStrips<T> strips;
 
   ProjectionFilter(In2<T> right_, const In2<float>& coordinates, const In1<float>& offset, const In1<float>& rest,
-              std::size_t dimensions, const std::string& isa)
+                   std::size_t dimensions, const std::string& isa)
       : right(right_),
         strips(view(right), projection(coordinates, offset, rest, right.shape(0), dimensions), isa_named(isa)) {}
 
@@ -250,8 +248,8 @@ Projected project_rows(const In2<T>& rows, const In1<double>& centre, double sca
   auto squares = new_vector<double>(rows.shape(0));
   auto kept = new_matrix<double>(rows.shape(0), kept_sums(basis.shape(1)));
   without_lock([&] {
-    project<T>(view(rows), centre.data(), scale, view(basis), threads, coordinates.data(), squares.data(),
-               kept.data(), most);
+    project<T>(view(rows), centre.data(), scale, view(basis), threads, coordinates.data(), squares.data(), kept.data(),
+               most);
   });
   return Projected(nb::make_tuple(coordinates, squares, kept));
 }
@@ -266,9 +264,9 @@ void bind_filter(nb::module_& m, const char* name) {
       .def(nb::init<In2<T>, In2<float>, In1<float>, In1<float>, std::size_t, const std::string&>(),
            nb::arg("right").noconvert(), nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(),
            nb::arg("rest").noconvert(), nb::arg("dimensions"), nb::arg("isa") = "avx512")
-      .def("within_bracket", &Methods::within_bracket, nb::arg("left").noconvert(),
-           nb::arg("coordinates").noconvert(), nb::arg("offset").noconvert(), nb::arg("rest").noconvert(),
-           nb::arg("tolerance"), nb::arg("relative"), nb::arg("lower"), nb::arg("upper"), nb::arg("threads"))
+      .def("within_bracket", &Methods::within_bracket, nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(),
+           nb::arg("offset").noconvert(), nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("relative"),
+           nb::arg("lower"), nb::arg("upper"), nb::arg("threads"))
       .def("within_radii", &Methods::within_radii, nb::arg("left").noconvert(), nb::arg("coordinates").noconvert(),
            nb::arg("offset").noconvert(), nb::arg("rest").noconvert(), nb::arg("tolerance"), nb::arg("relative"),
            nb::arg("left_radius").noconvert(), nb::arg("right_radius").noconvert(), nb::arg("slack"),
@@ -287,12 +285,11 @@ struct ByteFilter {
   ByteFilteredStrips<T> strips;
 
   ByteFilter(const std::string& metric, In2<T> right_, const In2<std::uint8_t>& bytes,
-               const std::optional<In1<std::int32_t>>& ranking, const std::string& isa)
+             const std::optional<In1<std::int32_t>>& ranking, const std::string& isa)
       : right((require(bytes.shape(0) == right_.shape(0) && bytes.shape(1) == right_.shape(1),
                        "bytes must have the shape of right"),
                right_)),
-        strips(metric_named(metric), view(right), view(bytes), ranking_of(ranking, right_.shape(1)),
-               isa_named(isa)) {}
+        strips(metric_named(metric), view(right), view(bytes), ranking_of(ranking, right_.shape(1)), isa_named(isa)) {}
 };
 
 template <class T>

@@ -37,8 +37,7 @@ SolvedArrays solve_graph(const Graph& graph, const In1<std::int64_t>& left_weigh
   require(left_weight.shape(0) == graph.left, "left_weight must have a value for each left vertex");
   require(right_weight.shape(0) == graph.right, "right_weight must have a value for each right vertex");
   const Poll poll = make_poll(progress);
-  return as_tuple(
-      without_lock([&] { return solve(graph, left_weight.data(), right_weight.data(), poll, most...); }));
+  return as_tuple(without_lock([&] { return solve(graph, left_weight.data(), right_weight.data(), poll, most...); }));
 }
 
 SolvedArrays solve_bits(const In2<std::uint64_t>& bits, std::size_t right, const In1<std::int64_t>& left_weight,

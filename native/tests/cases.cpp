@@ -188,8 +188,8 @@ Case read_case(std::istream& in) {
 }
 
 Case random_case(Random& random) {
-  static constexpr void (*kinds[])(Case&, Random&) = {scatter, scatter, scatter_unevenly, near_points,
-                                                      nested,  chain,   groups};
+  static constexpr void (*kinds[])(Case&, Random&) = {scatter, scatter, scatter_unevenly, near_points, nested,
+                                                      chain,   groups};
   const bool large = random.chance(0.3);
   Case one;
   one.left = random_side(random, large);

@@ -15,7 +15,7 @@ class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
   std::uint64_t bits();
-  std::int64_t below(std::int64_t bound);                      // 0 <= . < bound
+  std::int64_t below(std::int64_t bound);                       // 0 <= . < bound
   std::int64_t between(std::int64_t least, std::int64_t most);  // both included
   double unit();                                                // 0 <= . < 1
   bool chance(double probability) { return unit() < probability; }

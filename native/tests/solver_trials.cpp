@@ -3,6 +3,8 @@
 //   solver_trials [--count N] [--first SEED]   N graphs of the seeds from SEED on
 //   solver_trials --one SEED                   the graph of one seed
 //   solver_trials --case FILE                  a graph from a file, as read_case takes it
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -13,8 +15,6 @@
 #include <sstream>
 #include <string>
 #include <string_view>
-
-#include <unistd.h>
 
 #include "cases.hpp"
 #include "checks.hpp"

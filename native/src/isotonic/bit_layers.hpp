@@ -11,8 +11,8 @@
 //   flatten()                  every right vertex of the block gets height kFar
 //   lift(v, from, to)          gives v, of height `from`, the height `to`
 //   clear_above(height)        every right vertex above `height` gets height kFar
-//   lowest(u, height, v)       the smallest height >= `height` of a right neighbour of u, and such a neighbour in v; kFar
-//                              if there is none
+//   lowest(u, height, v)       the smallest height >= `height` of a right neighbour of u, and such a neighbour in v;
+//                              kFar if there is none
 //   work                       a count of the words or entries read, for polling
 //
 // Part of solver.cpp, which alone includes it. The unnamed namespace lets the compiler inline what is called once.
@@ -36,10 +36,7 @@ class BitLayers {
   std::size_t work = 0;
 
   BitLayers(const BitGraph& graph, Isa most)
-      : graph_(graph),
-        bit_rows_(kernels(most).bit_rows),
-        row_(graph.left, nullptr),
-        place_(graph.right, 0),
+      : graph_(graph), bit_rows_(kernels(most).bit_rows), row_(graph.left, nullptr), place_(graph.right, 0),
         cursor_(graph.left, 0) {}
 
   // Copies the rows of the block with nothing but its own columns, so that searches read neighbouring words only. Of a
@@ -79,7 +76,7 @@ class BitLayers {
     if (layers_.size() < (layer + 1) * words_) layers_.resize((layer + 1) * words_, 0);
     work += n_open_ * kChunk + 1;
     const std::size_t count = bit_rows_.visit(row_[at(u)], words_, unvisited_.data(), layers_.data() + layer * words_,
-                                           open_.data(), &n_open_, found_.data());
+                                              open_.data(), &n_open_, found_.data());
     for (std::size_t i = 0; i < count; ++i) found(vertex_[at(found_[i])]);
   }
 
@@ -134,9 +131,7 @@ class BitLayers {
     heights_[at(to) * words_ + word] |= bit;
   }
 
-  void clear_above(std::int32_t height) {
-    heights_.resize(std::min(heights_.size(), (at(height) + 1) * words_));
-  }
+  void clear_above(std::int32_t height) { heights_.resize(std::min(heights_.size(), (at(height) + 1) * words_)); }
 
   std::int32_t lowest(std::int32_t u, std::int32_t height, std::int32_t& v) {
     for (std::size_t begin = at(height) * words_; begin < heights_.size(); begin += words_, ++height) {
@@ -203,14 +198,14 @@ class BitLayers {
   Vertices vertex_;                        // the vertex of each such bit
   std::vector<std::uint64_t> all_;         // the bits of the block
   std::vector<std::uint64_t> unvisited_;
-  std::vector<std::uint32_t> open_;        // the first n_open_ are the chunks with unvisited bits
+  std::vector<std::uint32_t> open_;  // the first n_open_ are the chunks with unvisited bits
   std::size_t n_open_ = 0;
   Vertices found_;
-  std::vector<std::uint64_t> layers_;      // [layer][word]: alive bits
-  std::vector<std::uint32_t> sealed_;      // for each layer the chunks where it had bits
+  std::vector<std::uint64_t> layers_;  // [layer][word]: alive bits
+  std::vector<std::uint32_t> sealed_;  // for each layer the chunks where it had bits
   std::vector<std::size_t> sealed_begin_;
-  std::vector<std::uint64_t> heights_;     // [height][word]: bits of the vertices of that height
-  std::vector<std::uint32_t> every_;       // all chunks
+  std::vector<std::uint64_t> heights_;  // [height][word]: bits of the vertices of that height
+  std::vector<std::uint32_t> every_;    // all chunks
   std::vector<std::uint32_t> cursor_;
 };
 

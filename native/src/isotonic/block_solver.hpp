@@ -25,12 +25,8 @@ class BlockSolver {
   template <class Graph>
   BlockSolver(Layers layers, const Graph& graph, std::vector<std::int64_t> left_weight,
               std::vector<std::int64_t> right_weight, const Poll& poll)
-      : layers_(std::move(layers)),
-        left_weight_(std::move(left_weight)),
-        right_weight_(std::move(right_weight)),
-        flow_(graph.left, graph.right),
-        watch_(layers_, poll),
-        push_(layers_, flow_, watch_),
+      : layers_(std::move(layers)), left_weight_(std::move(left_weight)), right_weight_(std::move(right_weight)),
+        flow_(graph.left, graph.right), watch_(layers_, poll), push_(layers_, flow_, watch_),
         paths_(layers_, flow_, watch_) {}
 
   BlockSolver(const BlockSolver&) = delete;  // the parts refer to each other

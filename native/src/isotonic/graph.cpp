@@ -4,8 +4,8 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "lossfloor/simd/kernels.hpp"
 #include "lossfloor/parallel.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 namespace {
@@ -153,9 +153,7 @@ struct Reversed {
     const std::int32_t* begin() const { return first; }
     const std::int32_t* end() const { return last; }
   };
-  static Span targets_of(const ListGraph& graph) {
-    return {graph.targets, graph.targets + graph.offsets[graph.left]};
-  }
+  static Span targets_of(const ListGraph& graph) { return {graph.targets, graph.targets + graph.offsets[graph.left]}; }
 };
 
 std::vector<std::int32_t> equal_lists(const std::int64_t* offsets, const std::int32_t* targets, std::size_t count) {
@@ -294,12 +292,10 @@ void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t colum
   });
 }
 
-std::int64_t count_set_bits(const std::uint64_t* bits, std::size_t words) {
-  return kernels().count_bits(bits, words);
-}
+std::int64_t count_set_bits(const std::uint64_t* bits, std::size_t words) { return kernels().count_bits(bits, words); }
 
-void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words,
-                     std::vector<std::int32_t>& targets, std::vector<std::int64_t>& counts) {
+void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words, std::vector<std::int32_t>& targets,
+                     std::vector<std::int64_t>& counts) {
   for (std::size_t u = 0; u < rows; ++u) {
     const std::size_t before = targets.size();
     for (std::size_t w = 0; w < words; ++w) {

@@ -18,13 +18,9 @@ class ListLayers {
   std::size_t work = 0;
 
   explicit ListLayers(const ListGraph& graph)
-      : offsets_(graph.offsets),
-        targets_(graph.targets, graph.targets + graph.offsets[graph.left]),
-        end_(graph.offsets + 1, graph.offsets + 1 + graph.left),
-        cursor_(graph.left, 0),
-        block_(graph.right, kNone),
-        layer_(graph.right, kNone),
-        height_(graph.right, kFar) {}
+      : offsets_(graph.offsets), targets_(graph.targets, graph.targets + graph.offsets[graph.left]),
+        end_(graph.offsets + 1, graph.offsets + 1 + graph.left), cursor_(graph.left, 0), block_(graph.right, kNone),
+        layer_(graph.right, kNone), height_(graph.right, kFar) {}
 
   // Conflicts with other blocks never come back: they are dropped from the lists here.
   void enter(const Vertices& left, const Vertices& right, std::int32_t id) {

@@ -25,12 +25,8 @@ template <class Layers, class Flow>
 class PushRelabel {
  public:
   PushRelabel(Layers& layers, FlowState<Flow>& flow, Watch<Layers>& watch)
-      : layers_(layers),
-        flow_(flow),
-        watch_(watch),
-        left_height_(flow.remaining.size(), 0),
-        right_height_(flow.room.size(), 0),
-        end_(flow.remaining.size(), 0) {}
+      : layers_(layers), flow_(flow), watch_(watch), left_height_(flow.remaining.size(), 0),
+        right_height_(flow.room.size(), 0), end_(flow.remaining.size(), 0) {}
 
   void run(const Block& block) {
     active_.clear();

@@ -17,7 +17,7 @@ namespace lossfloor {
 namespace {
 
 // Orders flow by its left or right vertices, and keeps the order of those of one vertex.
-void order_by(std::vector<FlowEdge>& flow, std::int32_t FlowEdge::*side, std::size_t count) {
+void order_by(std::vector<FlowEdge>& flow, std::int32_t FlowEdge::* side, std::size_t count) {
   std::vector<std::size_t> next(count + 1, 0);
   for (const FlowEdge& edge : flow) ++next[at(edge.*side) + 1];
   std::partial_sum(next.begin(), next.end(), next.begin());
@@ -39,7 +39,7 @@ Vertices following_twins(const Vertices& twin) {
 }
 
 // Whether any of the flow is at a vertex that has twins.
-bool any_has_twins(const std::vector<FlowEdge>& flow, const Vertices& twin, std::int32_t FlowEdge::*side) {
+bool any_has_twins(const std::vector<FlowEdge>& flow, const Vertices& twin, std::int32_t FlowEdge::* side) {
   std::vector<bool> has_twins(twin.size(), false);
   for (std::size_t i = 0; i < twin.size(); ++i) {
     if (at(twin[i]) != i) has_twins[at(twin[i])] = true;
@@ -50,7 +50,7 @@ bool any_has_twins(const std::vector<FlowEdge>& flow, const Vertices& twin, std:
 // Shares the flow of a representative among its twins: each takes what it needs, needs(vertex), in order.
 template <class Needs>
 void share_among_twins(std::vector<FlowEdge>& flow, const Vertices& twin, const Needs& needs,
-                       std::int32_t FlowEdge::*side) {
+                       std::int32_t FlowEdge::* side) {
   if (!any_has_twins(flow, twin, side)) return;
   const Vertices following = following_twins(twin);
   order_by(flow, side, twin.size());

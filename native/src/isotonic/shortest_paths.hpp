@@ -18,10 +18,7 @@ template <class Layers, class Flow>
 class ShortestPaths {
  public:
   ShortestPaths(Layers& layers, FlowState<Flow>& flow, Watch<Layers>& watch)
-      : layers_(layers),
-        flow_(flow),
-        watch_(watch),
-        left_layer_(flow.remaining.size(), kNone),
+      : layers_(layers), flow_(flow), watch_(watch), left_layer_(flow.remaining.size(), kNone),
         cursor_(flow.room.size(), 0) {}
 
   std::int64_t n_searches = 0;

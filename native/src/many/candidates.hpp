@@ -116,8 +116,8 @@ class Candidates {
     const std::size_t width = (after + kLanes - 1) / kLanes * kLanes;
     const double* of_root = rows_.squares_of(static_cast<std::size_t>(near_[k].place));
     for (std::size_t j = 0; j < after; ++j) squares_[j] = of_root[near_[first + j].place];
-    std::fill(squares_.begin() + static_cast<std::ptrdiff_t>(after), squares_.begin() + static_cast<std::ptrdiff_t>(width),
-              kNever);
+    std::fill(squares_.begin() + static_cast<std::ptrdiff_t>(after),
+              squares_.begin() + static_cast<std::ptrdiff_t>(width), kNever);
     rows_.drop_triples(to_second_[k], to_second_.data() + first, squares_.data(), width, bits_.data());
     if (matrix_) std::copy_n(squares_.data(), after, between_.data() + k * count + first);
     const std::size_t i = position_[k];
@@ -136,7 +136,7 @@ class Candidates {
   RootRows& rows_;
   const std::size_t classes_;
   const bool balls_;
-  std::vector<Joint> near_, local_;  // in the order of vertices; by class
+  std::vector<Joint> near_, local_;                    // in the order of vertices; by class
   std::vector<std::size_t> sizes_, position_, order_;  // where those of near_ are in local_, and the other way round
   std::vector<std::size_t> ranges_;
   std::size_t words_ = 0;

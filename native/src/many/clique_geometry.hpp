@@ -16,12 +16,8 @@ namespace {
 class CliqueGeometry {
  public:
   CliqueGeometry(const CommonPointRule& rule, std::size_t degree)
-      : rule_(rule),
-        triples_(rule.kind == CommonPointRule::Kind::balls && rule.one_radius),
-        degree_(degree),
-        square_(degree * degree),
-        radius_(degree),
-        centre_(degree + 1) {
+      : rule_(rule), triples_(rule.kind == CommonPointRule::Kind::balls && rule.one_radius), degree_(degree),
+        square_(degree * degree), radius_(degree), centre_(degree + 1) {
     for (Centre& centre : centre_) centre.weights.resize(degree);
   }
 
@@ -80,8 +76,8 @@ class CliqueGeometry {
         next.scale = std::max(next.scale, radius_[m]);
         for (std::size_t l = 0; l < m; ++l) next.scale = std::max(next.scale, square_[m * degree_ + l]);
       }
-      next.inside = ball_.decide(size + 1, square_.data(), degree_, radius_.data(), rule_.slack,
-                                 next.weights.data()) == Verdict::yes;
+      next.inside = ball_.decide(size + 1, square_.data(), degree_, radius_.data(), rule_.slack, next.weights.data()) ==
+                    Verdict::yes;
     }
     double spread = 0;
     for (std::size_t m = 1; m <= size; ++m) {
@@ -113,7 +109,8 @@ class CliqueGeometry {
     // Then triples with the newest member but one; with the root and the second vertex they are known to meet.
     const std::size_t last = size - 1;
     for (std::size_t m = 2; m < last; ++m) {
-      if (triple_meets(square_[m * degree_ + last], squares[m], squares[last], radius_[0], rule_.slack) == Verdict::no) {
+      if (triple_meets(square_[m * degree_ + last], squares[m], squares[last], radius_[0], rule_.slack) ==
+          Verdict::no) {
         return true;
       }
     }

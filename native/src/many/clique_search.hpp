@@ -36,19 +36,10 @@ class CliqueSearch {
  public:
   CliqueSearch(const ClassGraph& graph, const CommonPointRule& rule, const OrderedGraph& ordered, const Search& search,
                std::vector<std::atomic<double>>& most)
-      : rule_(rule),
-        ordered_(ordered),
-        search_(search),
-        most_(most),
-        balls_(rule.kind == CommonPointRule::Kind::balls),
-        degree_(std::min(search.max_degree, graph.classes)),
-        classes_(graph.classes),
-        rows_(ordered, rule, search.isa),
-        geometry_(rule, degree_),
-        candidates_(ordered, rows_, graph.classes, balls_),
-        class_top_(graph.classes),
-        left_bits_(degree_ + 1),
-        sure_bits_(degree_ + 1) {}
+      : rule_(rule), ordered_(ordered), search_(search), most_(most), balls_(rule.kind == CommonPointRule::Kind::balls),
+        degree_(std::min(search.max_degree, graph.classes)), classes_(graph.classes), rows_(ordered, rule, search.isa),
+        geometry_(rule, degree_), candidates_(ordered, rows_, graph.classes, balls_), class_top_(graph.classes),
+        left_bits_(degree_ + 1), sure_bits_(degree_ + 1) {}
 
   CliqueSearch(const CliqueSearch&) = delete;  // the candidates refer to the rows
   CliqueSearch& operator=(const CliqueSearch&) = delete;
@@ -241,7 +232,8 @@ class CliqueSearch {
         if (next == end || candidates_.q(next) <= least) break;
         ++choices;
       }
-      if (choices < fewest || (choices == fewest && candidates_.q(top) > candidates_.q(chosen))) fewest = choices, chosen = top;
+      if (choices < fewest || (choices == fewest && candidates_.q(top) > candidates_.q(chosen)))
+        fewest = choices, chosen = top;
     }
     return chosen;
   }

@@ -21,8 +21,8 @@ Cliques choose(const std::vector<std::vector<Hit>>& hits, std::size_t vertices, 
   std::sort(order.begin(), order.end(), [](const Hit* a, const Hit* b) { return larger(*a, *b); });
   std::vector<std::uint32_t> used(vertices, 0);
   for (const Hit* hit : order) {
-    const bool room = std::any_of(hit->members.begin(), hit->members.end(),
-                                  [&](std::int32_t v) { return used[v] < per_vertex; });
+    const bool room =
+        std::any_of(hit->members.begin(), hit->members.end(), [&](std::int32_t v) { return used[v] < per_vertex; });
     if (!room) continue;
     for (const std::int32_t v : hit->members) ++used[v];
     found.members.insert(found.members.end(), hit->members.begin(), hit->members.end());

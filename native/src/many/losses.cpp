@@ -6,8 +6,7 @@
 
 namespace lossfloor {
 
-void LogLoss::prox(std::size_t count, const double* weight, const double* point, const double* step,
-                   double* q) const {
+void LogLoss::prox(std::size_t count, const double* weight, const double* point, const double* step, double* q) const {
   for (std::size_t v = 0; v < count; ++v) {
     const double product = 4 * step[v] * weight[v];
     const double root = std::sqrt(point[v] * point[v] + product);

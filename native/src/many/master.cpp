@@ -28,26 +28,10 @@ class Master {
  public:
   Master(std::size_t count, const double* weight, const Constraints& constraints, const SeparableLoss& loss,
          const double* q, const double* z, double balance)
-      : count_(count),
-        weight_(weight),
-        constraints_(constraints),
-        loss_(loss),
-        balance_(balance),
-        q_(q, q + count),
-        z_(z, z + constraints.count),
-        degree_(count, 0.0),
-        tau_(count),
-        sigma_(constraints.count),
-        s_(count),
-        point_(count),
-        q_new_(count),
-        q_sum_(count, 0.0),
-        z_sum_(constraints.count, 0.0),
-        q_mean_(count, 0.0),
-        z_mean_(constraints.count, 0.0),
-        share_(count),
-        sums_(count),
-        scaled_(count) {
+      : count_(count), weight_(weight), constraints_(constraints), loss_(loss), balance_(balance), q_(q, q + count),
+        z_(z, z + constraints.count), degree_(count, 0.0), tau_(count), sigma_(constraints.count), s_(count),
+        point_(count), q_new_(count), q_sum_(count, 0.0), z_sum_(constraints.count, 0.0), q_mean_(count, 0.0),
+        z_mean_(constraints.count, 0.0), share_(count), sums_(count), scaled_(count) {
     for (std::size_t e = 0; e < constraints_.count; ++e) {
       for (std::int64_t i = begin(e); i < end(e); ++i) degree_[member(i)] += 1;
     }
@@ -194,15 +178,15 @@ class Master {
   const SeparableLoss& loss_;
   double balance_;
   Vector q_, z_;
-  Vector degree_, tau_, sigma_;      // constraints of each vertex; steps
+  Vector degree_, tau_, sigma_;  // constraints of each vertex; steps
   Vector s_, point_, q_new_;
-  Vector q_sum_, z_sum_;             // since the last restart
+  Vector q_sum_, z_sum_;  // since the last restart
   Vector q_mean_, z_mean_;
-  Vector share_, sums_, scaled_;     // of `judge`
+  Vector share_, sums_, scaled_;  // of `judge`
   Vector q_restart_, z_restart_;
   Quality at_restart_{};
   double last_gap_ = 0;
-  std::int64_t since_ = 0;           // steps since the last restart
+  std::int64_t since_ = 0;  // steps since the last restart
   MasterResult result_{};
 };
 

@@ -28,9 +28,8 @@ struct OrderedGraph {
     for (std::size_t v = 0; v < graph.count; ++v) {
       if (alive[v] && all_q[v] > 0) name.push_back(static_cast<std::int32_t>(v));
     }
-    std::sort(name.begin(), name.end(), [&](std::int32_t a, std::int32_t b) {
-      return all_q[a] != all_q[b] ? all_q[a] > all_q[b] : a < b;
-    });
+    std::sort(name.begin(), name.end(),
+              [&](std::int32_t a, std::int32_t b) { return all_q[a] != all_q[b] ? all_q[a] > all_q[b] : a < b; });
     count = name.size();
     const bool balls = rule.kind == CommonPointRule::Kind::balls;
     q.resize(count);

@@ -30,12 +30,8 @@ struct Joint {
 class RootRows {
  public:
   RootRows(const OrderedGraph& ordered, const CommonPointRule& rule, Isa isa)
-      : ordered_(ordered),
-        rule_(rule),
-        balls_(rule.kind == CommonPointRule::Kind::balls),
-        triples_(balls_ && rule.one_radius),
-        kernels_(&kernels(isa)),
-        place_(ordered.count, -1) {}
+      : ordered_(ordered), rule_(rule), balls_(rule.kind == CommonPointRule::Kind::balls),
+        triples_(balls_ && rule.one_radius), kernels_(&kernels(isa)), place_(ordered.count, -1) {}
 
   void start(std::int32_t root) {
     first_ = static_cast<std::size_t>(ordered_.offsets[root]);

@@ -26,8 +26,8 @@ class BallWitness {
         squares_[i * size + j] = squares_[j * size + i] = square_of(graph_, members[i], members[j]);
       }
     }
-    const Verdict verdict = ball_.decide(size, squares_.data(), size, radii_.data(), rule_.slack, weights,
-                                         BallMeeting::Depth::deepest);
+    const Verdict verdict =
+        ball_.decide(size, squares_.data(), size, radii_.data(), rule_.slack, weights, BallMeeting::Depth::deepest);
     // Pairs are conflicts of the graph, decided exactly; so is a ball over the longest of three sides, by its angle.
     if (size == 2) return Verdict::yes;
     if (size == 3 && rule_.one_radius && verdict == Verdict::undecided) {

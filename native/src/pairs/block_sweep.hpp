@@ -38,11 +38,11 @@ class BlockSweep {
   explicit BlockSweep(const PackedColumns<T>& right) : right_(right) {}
 
   struct Scratch {
-    std::vector<T> left;                        // packed rows of the block (l2)
-    std::vector<T> products;                    // float products (l2 of float)
-    std::vector<Key<T>> keys;                   // rows of the block x kStrip
-    std::vector<double> scale;                  // kStrip
-    std::vector<Key<T>> left_squares;           // of the rows of the block
+    std::vector<T> left;               // packed rows of the block (l2)
+    std::vector<T> products;           // float products (l2 of float)
+    std::vector<Key<T>> keys;          // rows of the block x kStrip
+    std::vector<double> scale;         // kStrip
+    std::vector<Key<T>> left_squares;  // of the rows of the block
     UndecidedPairs undecided;
   };
 
@@ -61,7 +61,7 @@ class BlockSweep {
   // and surely beyond where ab < ((1 - relative) |a|^2 - absolute - upper) / 2 + (1 - relative) |b|^2 / 2. Both sums
   // are made in single precision, from terms moved apart by more than that can cost.
   UndecidedPairs products_within(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
-                                std::uint64_t* bits) const {
+                                 std::uint64_t* bits) const {
     if constexpr (!std::is_same_v<T, float>) {
       throw std::logic_error("only floats have products in single precision");
     } else {
@@ -83,9 +83,8 @@ class BlockSweep {
         }
         multiply(end - begin, scratch, [&](std::size_t word, const float* sums) {
           for (std::size_t i = 0; i < end - begin; ++i) {
-            const StripOutcome outcome =
-                right_.kernels->between_f32(sums + i * kStrip, near[i], nears.data() + word * kStrip, far[i],
-                                     fars.data() + word * kStrip);
+            const StripOutcome outcome = right_.kernels->between_f32(
+                sums + i * kStrip, near[i], nears.data() + word * kStrip, far[i], fars.data() + word * kStrip);
             bits[(begin + i) * right_.words + word] = outcome.within & right_.valid(word);
             report(begin + i, word, outcome.undecided & right_.valid(word), scratch.undecided);
           }
@@ -116,7 +115,7 @@ class BlockSweep {
     const double widened = (threshold + rounding.absolute) * (1 + 4 * rounding.relative) * (1 + 1e-12);
     if constexpr (kExact<T>) {
       return widened >= std::numeric_limits<std::int32_t>::max() ? std::numeric_limits<std::int32_t>::max()
-                                                                  : static_cast<std::int32_t>(widened);
+                                                                 : static_cast<std::int32_t>(widened);
     } else {
       return widened;
     }
@@ -147,7 +146,8 @@ class BlockSweep {
         for (std::size_t k = 0; k < right_.features; ++k) scratch.left[k] = row[right_.at(k)];
         for (std::size_t word = 0; word < right_.words; ++word) {
           Key<T>* keys = scratch.keys.data();
-          const bool alive = fold(scratch.left.data(), right_.packed.data() + word * kStrip * right_.padded, limit, keys);
+          const bool alive =
+              fold(scratch.left.data(), right_.packed.data() + word * kStrip * right_.padded, limit, keys);
           if constexpr (kExact<T>) {
             consume(i, word, keys, nullptr, alive, scratch);
           } else {
@@ -163,7 +163,7 @@ class BlockSweep {
       return right_.kernels->linf_u8(row, strip, right_.features, limit, keys);
     } else if constexpr (std::is_same_v<T, float>) {
       return right_.metric == Metric::l1 ? right_.kernels->l1_f32(row, strip, right_.features, limit, keys)
-                                  : right_.kernels->linf_f32(row, strip, right_.features, limit, keys);
+                                         : right_.kernels->linf_f32(row, strip, right_.features, limit, keys);
     } else if constexpr (std::is_same_v<T, double>) {
       if (right_.metric == Metric::l1) return right_.kernels->l1_f64(row, strip, right_.features, limit, keys);
       if (right_.metric == Metric::linf) return right_.kernels->linf_f64(row, strip, right_.features, limit, keys);
@@ -184,8 +184,9 @@ class BlockSweep {
     }
     for (std::size_t word = 0; word < right_.words; ++word) {
       for (std::size_t quarter = 0; quarter < kStrip / kQuarter; ++quarter) {
-        right_.kernels->l1_u8(scratch.left.data(), end - begin, right_.packed.data() + (word * kStrip + quarter * kQuarter) * right_.padded,
-                       right_.padded / 8, limit, scratch.keys.data() + quarter * kQuarter);
+        right_.kernels->l1_u8(scratch.left.data(), end - begin,
+                              right_.packed.data() + (word * kStrip + quarter * kQuarter) * right_.padded,
+                              right_.padded / 8, limit, scratch.keys.data() + quarter * kQuarter);
       }
       for (std::size_t i = begin; i < end; ++i) {
         consume(i, word, scratch.keys.data() + (i - begin) * kStrip, nullptr, true, scratch);

@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "lossfloor/parallel.hpp"
 #include "decide_pair.hpp"
+#include "lossfloor/parallel.hpp"
 
 namespace lossfloor {
 namespace {
@@ -71,34 +71,34 @@ template double round_to_bytes<double>(MatrixView<double>, const double*, double
 
 template <class T>
 ByteFilteredStrips<T>::ByteFilteredStrips(Metric metric, MatrixView<T> right, MatrixView<std::uint8_t> bytes,
-                                const std::int32_t* ranking, Isa isa)
+                                          const std::int32_t* ranking, Isa isa)
     : metric_(metric), right_(right), kernels_(&kernels(isa)), strips_(metric, 2.0, bytes, ranking, isa) {
   if (metric != Metric::l1 && metric != Metric::l2) throw std::invalid_argument("metric must be l1 or l2");
 }
 
 template <class T>
-UndecidedPairs ByteFilteredStrips<T>::within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
-                                               std::int64_t outer, double relative, Bracket threshold, int threads,
-                                               std::uint64_t* bits) const {
+UndecidedPairs ByteFilteredStrips<T>::within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes,
+                                                     std::int64_t inner, std::int64_t outer, double relative,
+                                                     Bracket threshold, int threads, std::uint64_t* bits) const {
   const PairDecision<T> decision(*kernels_, right_.columns, relative);
-  return strips_.within_or(
-      bytes, inner, outer, threads, bits,
-      [&](std::size_t i, std::size_t word, std::uint64_t open, UndecidedPairs& undecided) {
-        std::uint64_t found = 0;
-        for (; open != 0; open &= open - 1) {
-          const auto c = static_cast<std::size_t>(__builtin_ctzll(open));
-          const std::size_t j = word * kStrip + c;
-          const Nearness verdict =
-              metric_ == Metric::l2
-                  ? decision(left.row(i), right_.row(j), threshold)
-                  : decision.judged(l1_distance(left.row(i), right_.row(j), right_.columns), threshold);
-          if (verdict == Nearness::within) found |= std::uint64_t{1} << c;
-          if (verdict == Nearness::open) {
-            undecided.emplace_back(static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(j));
-          }
-        }
-        return found;
-      });
+  return strips_.within_or(bytes, inner, outer, threads, bits,
+                           [&](std::size_t i, std::size_t word, std::uint64_t open, UndecidedPairs& undecided) {
+                             std::uint64_t found = 0;
+                             for (; open != 0; open &= open - 1) {
+                               const auto c = static_cast<std::size_t>(__builtin_ctzll(open));
+                               const std::size_t j = word * kStrip + c;
+                               const Nearness verdict =
+                                   metric_ == Metric::l2
+                                       ? decision(left.row(i), right_.row(j), threshold)
+                                       : decision.judged(l1_distance(left.row(i), right_.row(j), right_.columns),
+                                                         threshold);
+                               if (verdict == Nearness::within) found |= std::uint64_t{1} << c;
+                               if (verdict == Nearness::open) {
+                                 undecided.emplace_back(static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(j));
+                               }
+                             }
+                             return found;
+                           });
 }
 
 template class ByteFilteredStrips<float>;

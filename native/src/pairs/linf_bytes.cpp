@@ -8,11 +8,11 @@
 namespace lossfloor {
 namespace {
 
-constexpr std::size_t kFront = 16;        // telling features that all pairs are compared in
-constexpr std::size_t kMore = 48;         // and those of a strip in which more than a few pairs are left
+constexpr std::size_t kFront = 16;  // telling features that all pairs are compared in
+constexpr std::size_t kMore = 48;   // and those of a strip in which more than a few pairs are left
 constexpr int kFew = 3;
-constexpr std::size_t kSampleRows = 64;   // left examples of the sample
-constexpr std::size_t kSampleWords = 2;   // right ones, by strips
+constexpr std::size_t kSampleRows = 64;  // left examples of the sample
+constexpr std::size_t kSampleWords = 2;  // right ones, by strips
 constexpr std::size_t kRowsAtOnce = 192;
 
 // The i-th of `count` evenly spaced rows.

@@ -71,11 +71,7 @@ struct PackedColumns {
   std::vector<std::int32_t> squares_i32;  // l2, integers: |b|^2; bytes: byte_offset
 
   PackedColumns(Metric metric_, double p_, MatrixView<T> right, const std::int32_t* ranking_, Isa isa)
-      : metric(metric_),
-        p(p_),
-        count(right.rows),
-        features(right.columns),
-        words(words_for(right.rows)),
+      : metric(metric_), p(p_), count(right.rows), features(right.columns), words(words_for(right.rows)),
         kernels(&lossfloor::kernels(isa)) {
     if (metric == Metric::l2) {
       pack_products(right);

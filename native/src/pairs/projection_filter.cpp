@@ -4,13 +4,13 @@
 #include <stdexcept>
 #include <type_traits>
 
-#include "lossfloor/parallel.hpp"
 #include "decide_pair.hpp"
+#include "lossfloor/parallel.hpp"
 
 namespace lossfloor {
 namespace {
 
-constexpr std::size_t kBlockRows = 48;   // rows compared with a strip before its open pairs are decided
+constexpr std::size_t kBlockRows = 48;          // rows compared with a strip before its open pairs are decided
 constexpr std::size_t kGroupBytes = 320 << 10;  // features of a group of blocks: they stay in the second-level cache
 constexpr std::size_t kKept = 16;               // coordinates between two sums of their squares
 
@@ -20,7 +20,8 @@ constexpr bool kWhole = std::is_integral_v<T>;
 template <class T>
 std::int32_t square_of(const T* row, std::size_t features) {
   std::int32_t sum = 0;
-  for (std::size_t k = 0; k < features; ++k) sum += static_cast<std::int32_t>(row[k]) * static_cast<std::int32_t>(row[k]);
+  for (std::size_t k = 0; k < features; ++k)
+    sum += static_cast<std::int32_t>(row[k]) * static_cast<std::int32_t>(row[k]);
   return sum;
 }
 
@@ -146,8 +147,8 @@ template void project<std::uint8_t>(MatrixView<std::uint8_t>, const double*, dou
                                     double*, double*, Isa);
 template void project<std::int16_t>(MatrixView<std::int16_t>, const double*, double, MatrixView<float>, int, float*,
                                     double*, double*, Isa);
-template void project<float>(MatrixView<float>, const double*, double, MatrixView<float>, int, float*, double*,
-                             double*, Isa);
+template void project<float>(MatrixView<float>, const double*, double, MatrixView<float>, int, float*, double*, double*,
+                             Isa);
 template void project<double>(MatrixView<double>, const double*, double, MatrixView<float>, int, float*, double*,
                               double*, Isa);
 
@@ -347,8 +348,8 @@ std::uint64_t FilteredStrips<T>::decide_near(MatrixView<T> left, std::size_t i, 
 
 template <class T>
 UndecidedPairs FilteredStrips<T>::within_bracket(MatrixView<T> left, Projection projection, float tolerance,
-                                                double relative, Bracket threshold, int threads, std::uint64_t* bits,
-                                                std::size_t* open) const {
+                                                 double relative, Bracket threshold, int threads, std::uint64_t* bits,
+                                                 std::size_t* open) const {
   return sweep(left, projection, tolerance, threads, bits, open,
                [&](std::size_t i, std::size_t group_begin, std::size_t word, std::uint64_t open_bits, Scratch& own) {
                  return decide_near(left, i, group_begin, word, open_bits, relative, own,
@@ -358,16 +359,15 @@ UndecidedPairs FilteredStrips<T>::within_bracket(MatrixView<T> left, Projection 
 
 template <class T>
 UndecidedPairs FilteredStrips<T>::within_radii(MatrixView<T> left, Projection projection, float tolerance,
-                                              double relative, const double* left_radius, const double* right_radius,
-                                              double slack, int threads, std::uint64_t* bits,
-                                              std::size_t* open) const {
+                                               double relative, const double* left_radius, const double* right_radius,
+                                               double slack, int threads, std::uint64_t* bits,
+                                               std::size_t* open) const {
   return sweep(left, projection, tolerance, threads, bits, open,
                [&](std::size_t i, std::size_t group_begin, std::size_t word, std::uint64_t open_bits, Scratch& own) {
-                 return decide_near(left, i, group_begin, word, open_bits, relative, own,
-                                    [&](std::size_t j) {
-                                      const double radius = left_radius[i] + right_radius[j];
-                                      return Bracket{radius * radius * (1 - slack), radius * radius * (1 + slack)};
-                                    });
+                 return decide_near(left, i, group_begin, word, open_bits, relative, own, [&](std::size_t j) {
+                   const double radius = left_radius[i] + right_radius[j];
+                   return Bracket{radius * radius * (1 - slack), radius * radius * (1 + slack)};
+                 });
                });
 }
 

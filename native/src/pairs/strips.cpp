@@ -90,17 +90,17 @@ void Strips<T>::within(MatrixView<T> left, std::int64_t limit, int threads, std:
   } else {
     const PackedColumns<T>& right = layout_->right;
     const std::int32_t bound = as_key(limit);
-    BlockSweep<T>(right).sweep(left, bound, threads,
-                 [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
-                   bits[row * stride + word] =
-                       alive ? right.kernels->at_most_i32(keys, bound) & right.valid(word) : 0;
-                 });
+    BlockSweep<T>(right).sweep(
+        left, bound, threads,
+        [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
+          bits[row * stride + word] = alive ? right.kernels->at_most_i32(keys, bound) & right.valid(word) : 0;
+        });
   }
 }
 
 template <class T>
 UndecidedPairs Strips<T>::within_or(MatrixView<T> left, std::int64_t inner, std::int64_t outer, int threads,
-                                   std::uint64_t* bits, const Decide& decide) const {
+                                    std::uint64_t* bits, const Decide& decide) const {
   if constexpr (!std::is_same_v<T, std::uint8_t>) {
     throw std::invalid_argument("only bytes stand for other examples");
   } else {
@@ -129,26 +129,27 @@ void Strips<T>::levels(MatrixView<T> left, const std::int32_t* thresholds, std::
     const PackedColumns<T>& right = layout_->right;
     std::vector<std::int32_t> filled(256, std::numeric_limits<std::int32_t>::max());
     std::copy(thresholds, thresholds + n_thresholds, filled.begin());
-    BlockSweep<T>(right).sweep(left, thresholds[n_thresholds - 1], threads,
-                 [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
-                   std::uint8_t strip[kStrip];
-                   if (alive) {
-                     right.kernels->levels_i32(keys, filled.data(), n_thresholds, strip);
-                   } else {
-                     std::memset(strip, static_cast<int>(n_thresholds), kStrip);
-                   }
-                   std::memcpy(levels + row * right.count + word * kStrip, strip,
-                               std::min(kStrip, right.count - word * kStrip));
-                 });
+    BlockSweep<T>(right).sweep(
+        left, thresholds[n_thresholds - 1], threads,
+        [&](std::size_t row, std::size_t word, const Key<T>* keys, const double*, bool alive, auto&) {
+          std::uint8_t strip[kStrip];
+          if (alive) {
+            right.kernels->levels_i32(keys, filled.data(), n_thresholds, strip);
+          } else {
+            std::memset(strip, static_cast<int>(n_thresholds), kStrip);
+          }
+          std::memcpy(levels + row * right.count + word * kStrip, strip, std::min(kStrip, right.count - word * kStrip));
+        });
   }
 }
 
 template <class T>
 UndecidedPairs Strips<T>::within_bracket(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
-                                        std::uint64_t* bits) const {
+                                         std::uint64_t* bits) const {
   const PackedColumns<T>& right = layout_->right;
   if constexpr (std::is_same_v<T, float>) {
-    if (right.metric == Metric::l2) return BlockSweep<T>(right).products_within(left, rounding, threshold, threads, bits);
+    if (right.metric == Metric::l2)
+      return BlockSweep<T>(right).products_within(left, rounding, threshold, threads, bits);
   }
   return BlockSweep<T>(right).sweep(
       left, BlockSweep<T>::abandon_limit(threshold.upper, rounding), threads,
@@ -158,8 +159,8 @@ UndecidedPairs Strips<T>::within_bracket(MatrixView<T> left, Rounding rounding, 
         if (!alive) return;
         double room[kStrip];
         const double* values = BlockSweep<T>::as_doubles(keys, room);
-        const StripOutcome outcome = right.kernels->at_most_f64(values, scale ? scale : values, rounding.relative,
-                                                                 rounding.absolute, threshold);
+        const StripOutcome outcome =
+            right.kernels->at_most_f64(values, scale ? scale : values, rounding.relative, rounding.absolute, threshold);
         target = outcome.within & right.valid(word);
         BlockSweep<T>::report(row, word, outcome.undecided & right.valid(word), scratch.undecided);
       });
@@ -167,8 +168,8 @@ UndecidedPairs Strips<T>::within_bracket(MatrixView<T> left, Rounding rounding, 
 
 template <class T>
 UndecidedPairs Strips<T>::within_radii(MatrixView<T> left, Rounding rounding, const double* left_radius,
-                                      const double* right_radius, double slack, int threads,
-                                      std::uint64_t* bits) const {
+                                       const double* right_radius, double slack, int threads,
+                                       std::uint64_t* bits) const {
   const PackedColumns<T>& right = layout_->right;
   const double power = right.metric == Metric::l2 ? 2 : right.metric == Metric::lp ? right.p : 1;
   std::vector<double> radii(right.words * kStrip, 0.0);
@@ -188,7 +189,7 @@ UndecidedPairs Strips<T>::within_radii(MatrixView<T> left, Rounding rounding, co
         const double* values = BlockSweep<T>::as_doubles(keys, room);
         const StripOutcome outcome =
             right.kernels->at_most_radii(values, scale ? scale : values, rounding.relative, rounding.absolute,
-                                          left_radius[row], radii.data() + word * kStrip, power, slack);
+                                         left_radius[row], radii.data() + word * kStrip, power, slack);
         target = outcome.within & right.valid(word);
         BlockSweep<T>::report(row, word, outcome.undecided & right.valid(word), scratch.undecided);
       });
@@ -196,7 +197,7 @@ UndecidedPairs Strips<T>::within_radii(MatrixView<T> left, Rounding rounding, co
 
 template <class T>
 UndecidedPairs Strips<T>::levels_bracket(MatrixView<T> left, Rounding rounding, const Bracket* thresholds,
-                                        std::size_t n_thresholds, int threads, std::uint8_t* levels) const {
+                                         std::size_t n_thresholds, int threads, std::uint8_t* levels) const {
   if (n_thresholds == 0 || n_thresholds > 255) throw std::invalid_argument("1 to 255 thresholds");
   const PackedColumns<T>& right = layout_->right;
   return BlockSweep<T>(right).sweep(
@@ -220,7 +221,7 @@ UndecidedPairs Strips<T>::levels_bracket(MatrixView<T> left, Rounding rounding, 
           target[c] = static_cast<std::uint8_t>(first);
           if (first < n_thresholds && !(high <= thresholds[first].lower)) {
             scratch.undecided.emplace_back(static_cast<std::uint32_t>(row),
-                                          static_cast<std::uint32_t>(word * kStrip + c));
+                                           static_cast<std::uint32_t>(word * kStrip + c));
           }
         }
       });

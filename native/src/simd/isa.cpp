@@ -65,7 +65,8 @@ Isa chosen_isa(const std::string& wanted, const std::vector<Isa>& available) {
   for (const Isa isa : available) {
     if (wanted == name_of(isa)) return isa;
   }
-  throw std::invalid_argument(std::string(kVariable) + " must be portable, avx2 or avx512, and available on this processor (" +
+  throw std::invalid_argument(std::string(kVariable) +
+                              " must be portable, avx2 or avx512, and available on this processor (" +
                               listed(available) + "), got '" + wanted + "'");
 }
 

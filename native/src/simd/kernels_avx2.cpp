@@ -103,8 +103,8 @@ struct V {
 
   static void store_low_halves(std::int32_t* out, const Ints (&sums)[4]) {
     for (std::size_t i = 0; i < 4; i += 2) {
-      const Floats both = _mm256_shuffle_ps(_mm256_castsi256_ps(sums[i]), _mm256_castsi256_ps(sums[i + 1]),
-                                            _MM_SHUFFLE(2, 0, 2, 0));
+      const Floats both =
+          _mm256_shuffle_ps(_mm256_castsi256_ps(sums[i]), _mm256_castsi256_ps(sums[i + 1]), _MM_SHUFFLE(2, 0, 2, 0));
       store(out + i * 4, _mm256_permute4x64_epi64(_mm256_castps_si256(both), 0xD8));
     }
   }
@@ -136,9 +136,8 @@ void levels_i32_avx2(const std::int32_t* keys, const std::int32_t* thresholds, s
   }
 }
 
-std::size_t visit_avx2(const std::uint64_t* row, std::size_t words, std::uint64_t* unvisited,
-                       std::uint64_t* alive, std::uint32_t* open, std::size_t* n_open,
-                       std::int32_t* found) {
+std::size_t visit_avx2(const std::uint64_t* row, std::size_t words, std::uint64_t* unvisited, std::uint64_t* alive,
+                       std::uint32_t* open, std::size_t* n_open, std::int32_t* found) {
   std::int32_t* end = found;
   for (std::size_t k = 0; k < *n_open;) {
     const std::size_t first = open[k] * kChunk;
@@ -161,8 +160,7 @@ std::size_t visit_avx2(const std::uint64_t* row, std::size_t words, std::uint64_
 }
 
 std::size_t meet_avx2(const std::uint64_t* row, std::size_t words, const std::uint64_t* alive,
-                      const std::uint32_t* chunks, std::size_t begin, std::size_t count,
-                      std::int32_t* place) {
+                      const std::uint32_t* chunks, std::size_t begin, std::size_t count, std::int32_t* place) {
   for (std::size_t k = begin; k < count; ++k) {
     const std::size_t first = chunks[k] * kChunk;
     const std::size_t size = words_in(chunks[k], words);

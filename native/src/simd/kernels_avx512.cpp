@@ -92,7 +92,7 @@ struct V {
 void dot_u8_avx512(const std::uint8_t* left, std::size_t stride, const std::uint8_t* right, std::size_t fours,
                    std::int32_t* out) {
   WideProducts<V>::dot_words(left, stride, right, fours, out,
-                            [](__m512i sum, __m512i b, __m512i a) { return _mm512_dpbusd_epi32(sum, b, a); });
+                             [](__m512i sum, __m512i b, __m512i a) { return _mm512_dpbusd_epi32(sum, b, a); });
 }
 
 StripOutcome at_most_f64_avx512(const double* keys, const double* scale, double relative, double absolute,
@@ -102,8 +102,8 @@ StripOutcome at_most_f64_avx512(const double* keys, const double* scale, double 
   StripOutcome outcome{0, 0};
   for (std::size_t c = 0; c < kStrip; c += 8) {
     const __m512d key = _mm512_loadu_pd(keys + c);
-    const __m512d margin = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(relative), _mm512_loadu_pd(scale + c)),
-                                         _mm512_set1_pd(absolute));
+    const __m512d margin =
+        _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(relative), _mm512_loadu_pd(scale + c)), _mm512_set1_pd(absolute));
     const __mmask8 inside = _mm512_cmp_pd_mask(_mm512_add_pd(key, margin), lower, _CMP_LE_OQ);
     const __mmask8 outside = _mm512_cmp_pd_mask(_mm512_sub_pd(key, margin), upper, _CMP_GT_OQ);
     outcome.within |= std::uint64_t{inside} << c;
@@ -116,17 +116,17 @@ StripOutcome at_most_f64_avx512(const double* keys, const double* scale, double 
 void levels_i32_avx512(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
                        std::uint8_t* levels) {
   if (count > 64) return levels_i32_plain(keys, thresholds, count, levels);
-  const __m512i table[4] = {V::load(thresholds), V::load(thresholds + 16), V::load(thresholds + 32), V::load(thresholds + 48)};
+  const __m512i table[4] = {V::load(thresholds), V::load(thresholds + 16), V::load(thresholds + 32),
+                            V::load(thresholds + 48)};
   for (std::size_t c = 0; c < kStrip; c += 16) {
     const __m512i key = V::load(keys + c);
     __m512i below = _mm512_setzero_si512();  // thresholds known to lie below the key
 #pragma GCC unroll 6
     for (std::int32_t step = 32; step > 0; step /= 2) {
       const __m512i place = _mm512_add_epi32(below, _mm512_set1_epi32(step - 1));
-      const __m512i threshold =
-          _mm512_mask_blend_epi32(_mm512_test_epi32_mask(place, _mm512_set1_epi32(32)),
-                                  _mm512_permutex2var_epi32(table[0], place, table[1]),
-                                  _mm512_permutex2var_epi32(table[2], place, table[3]));
+      const __m512i threshold = _mm512_mask_blend_epi32(_mm512_test_epi32_mask(place, _mm512_set1_epi32(32)),
+                                                        _mm512_permutex2var_epi32(table[0], place, table[1]),
+                                                        _mm512_permutex2var_epi32(table[2], place, table[3]));
       below = _mm512_mask_add_epi32(below, _mm512_cmpgt_epi32_mask(key, threshold), below, _mm512_set1_epi32(step));
     }
     // Sixty-three steps at most were made; the last threshold may lie below the key too.
@@ -160,10 +160,14 @@ void products_u8_fixed(const std::uint8_t* left, const std::uint8_t* const* righ
 void products_u8_avx512(const std::uint8_t* left, const std::uint8_t* const* rights, std::size_t count,
                         std::size_t features, std::int32_t* out) {
   switch (count) {
-    case 4: return products_u8_fixed<4>(left, rights, features, out);
-    case 3: return products_u8_fixed<3>(left, rights, features, out);
-    case 2: return products_u8_fixed<2>(left, rights, features, out);
-    default: return products_u8_fixed<1>(left, rights, features, out);
+    case 4:
+      return products_u8_fixed<4>(left, rights, features, out);
+    case 3:
+      return products_u8_fixed<3>(left, rights, features, out);
+    case 2:
+      return products_u8_fixed<2>(left, rights, features, out);
+    default:
+      return products_u8_fixed<1>(left, rights, features, out);
   }
 }
 
@@ -250,9 +254,8 @@ __mmask8 lanes(std::size_t chunk, std::size_t words) {
   return static_cast<__mmask8>((1u << words_in(chunk, words)) - 1);
 }
 
-std::size_t visit_avx512(const std::uint64_t* row, std::size_t words, std::uint64_t* unvisited,
-                         std::uint64_t* alive, std::uint32_t* open, std::size_t* n_open,
-                         std::int32_t* found) {
+std::size_t visit_avx512(const std::uint64_t* row, std::size_t words, std::uint64_t* unvisited, std::uint64_t* alive,
+                         std::uint32_t* open, std::size_t* n_open, std::int32_t* found) {
   std::int32_t* end = found;
   for (std::size_t k = 0; k < *n_open;) {
     const std::size_t first = open[k] * kChunk;
@@ -284,8 +287,7 @@ std::size_t visit_avx512(const std::uint64_t* row, std::size_t words, std::uint6
 }
 
 std::size_t meet_avx512(const std::uint64_t* row, std::size_t words, const std::uint64_t* alive,
-                        const std::uint32_t* chunks, std::size_t begin, std::size_t count,
-                        std::int32_t* place) {
+                        const std::uint32_t* chunks, std::size_t begin, std::size_t count, std::int32_t* place) {
   for (std::size_t k = begin; k < count; ++k) {
     const std::size_t first = chunks[k] * kChunk;
     const __mmask8 used = lanes(chunks[k], words);
@@ -300,8 +302,7 @@ std::size_t meet_avx512(const std::uint64_t* row, std::size_t words, const std::
   return count;
 }
 
-void pack_avx512(const std::uint64_t* row, const Piece* pieces, std::size_t count,
-                 std::uint64_t* out) {
+void pack_avx512(const std::uint64_t* row, const Piece* pieces, std::size_t count, std::uint64_t* out) {
   BitWriter writer(out);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t word = row[pieces[i].word];

@@ -102,8 +102,7 @@ void linf_within_u8_plain(const std::uint8_t* left, std::size_t rows, const std:
   }
 }
 
-bool linf_pair_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::size_t features,
-                        std::uint8_t limit) {
+bool linf_pair_u8_plain(const std::uint8_t* left, const std::uint8_t* right, std::size_t features, std::uint8_t limit) {
   std::uint8_t beyond = 0;
   for (std::size_t k = 0; k < features; ++k) {
     const std::uint8_t difference =
@@ -284,8 +283,8 @@ void triples_f64_plain(double between, const double* to_first, double* to_second
       const double sixteen_areas = 2 * (between * first + between * second + first * second) - between * between -
                                    first * first - second * second;
       const double high = sixteen_areas + slack * (4 * longest * longest);
-      const bool apart = longest <= others * (1 - slack) &&
-                         between * first * second * (1 - slack) > radius_square * high;
+      const bool apart =
+          longest <= others * (1 - slack) && between * first * second * (1 - slack) > radius_square * high;
       const bool kept = second < kInfinity && !apart;
       word |= std::uint64_t{kept} << (c - begin);
       if (!kept) to_second[c] = kInfinity;

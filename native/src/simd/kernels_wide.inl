@@ -28,12 +28,8 @@
 namespace lossfloor {
 namespace {
 
-__m256i load4(const std::uint64_t* words) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-}
-void store4(std::uint64_t* words, __m256i value) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), value);
-}
+__m256i load4(const std::uint64_t* words) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)); }
+void store4(std::uint64_t* words, __m256i value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), value); }
 
 // Registers of 256 bits for both, as 64 x 64 bits are too few to gain from wider ones.
 void transpose_avx2(std::uint64_t* block) {
@@ -57,8 +53,8 @@ void transpose_avx2(std::uint64_t* block) {
     __m256i rows = load4(block + k);
     __m256i swapped = _mm256_xor_si256(_mm256_srli_epi64(rows, 2), _mm256_permute4x64_epi64(rows, 0x4E));
     swapped = _mm256_blend_epi32(_mm256_and_si256(swapped, pairs), none, 0xF0);
-    rows = _mm256_xor_si256(rows, _mm256_or_si256(_mm256_slli_epi64(swapped, 2),
-                                                  _mm256_permute4x64_epi64(swapped, 0x4E)));
+    rows =
+        _mm256_xor_si256(rows, _mm256_or_si256(_mm256_slli_epi64(swapped, 2), _mm256_permute4x64_epi64(swapped, 0x4E)));
     swapped = _mm256_xor_si256(_mm256_srli_epi64(rows, 1), _mm256_shuffle_epi32(rows, 0x4E));
     swapped = _mm256_blend_epi32(_mm256_and_si256(swapped, singles), none, 0xCC);
     rows = _mm256_xor_si256(rows, _mm256_or_si256(_mm256_slli_epi64(swapped, 1), _mm256_shuffle_epi32(swapped, 0x4E)));
@@ -205,10 +201,14 @@ struct WideProducts {
   static void products_i16(const std::int16_t* left, const std::int16_t* const* rights, std::size_t count,
                            std::size_t features, std::int32_t* out) {
     switch (count) {
-      case 4: return products_fixed<4>(left, rights, features, out);
-      case 3: return products_fixed<3>(left, rights, features, out);
-      case 2: return products_fixed<2>(left, rights, features, out);
-      default: return products_fixed<1>(left, rights, features, out);
+      case 4:
+        return products_fixed<4>(left, rights, features, out);
+      case 3:
+        return products_fixed<3>(left, rights, features, out);
+      case 2:
+        return products_fixed<2>(left, rights, features, out);
+      default:
+        return products_fixed<1>(left, rights, features, out);
     }
   }
 

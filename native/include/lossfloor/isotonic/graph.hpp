@@ -56,7 +56,7 @@ void pack_levels(const std::uint8_t* levels, std::size_t rows, std::size_t colum
 std::int64_t count_set_bits(const std::uint64_t* bits, std::size_t words);
 
 // Lists of the set bits of `rows` rows: appends to targets, and the number of each row to counts.
-void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words,
-                     std::vector<std::int32_t>& targets, std::vector<std::int64_t>& counts);
+void append_set_bits(const std::uint64_t* bits, std::size_t rows, std::size_t words, std::vector<std::int32_t>& targets,
+                     std::vector<std::int64_t>& counts);
 
 }  // namespace lossfloor

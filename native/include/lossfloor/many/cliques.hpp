@@ -30,7 +30,7 @@ struct CommonPointRule {
   enum class Kind { always, balls, ask } kind;
   const double* radii;  // squared radius of each vertex (balls)
   bool one_radius;
-  double slack;         // as for BallMeeting
+  double slack;  // as for BallMeeting
   // Asked of cliques of three and more (ask); vertices ascending.
   std::function<Verdict(const std::int32_t*, std::size_t)> ask;
 };
@@ -43,8 +43,8 @@ struct Search {
   std::size_t enough;      // cliques found for a root beyond which its search stops and leaves a bound
   std::int64_t budget;     // steps per pair that cliques begin with, beyond which only a bound is left
   int threads;
-  double seconds;          // after which only bounds are left, too; 0 for no limit
-  Isa isa;                 // the most that kernels may use
+  double seconds;  // after which only bounds are left, too; 0 for no limit
+  Isa isa;         // the most that kernels may use
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
 

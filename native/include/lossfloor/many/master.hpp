@@ -35,8 +35,8 @@ struct MasterResult {
 };
 
 // `poll` gets the number of steps.
-MasterResult solve_master(std::size_t count, const double* weight, const Constraints& constraints, const SeparableLoss& loss,
-                          const double* q, const double* z, double balance, const MasterLimits& limits,
-                          const Poll& poll);
+MasterResult solve_master(std::size_t count, const double* weight, const Constraints& constraints,
+                          const SeparableLoss& loss, const double* q, const double* z, double balance,
+                          const MasterLimits& limits, const Poll& poll);
 
 }  // namespace lossfloor

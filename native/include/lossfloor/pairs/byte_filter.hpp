@@ -10,8 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lossfloor/simd/kernels.hpp"
 #include "lossfloor/pairs/strips.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 
@@ -29,7 +29,7 @@ class ByteFilteredStrips {
   // Keeps a view of `right`, which must outlive this object; copies its bytes.
   // `ranking` is as for `Strips`.
   ByteFilteredStrips(Metric metric, MatrixView<T> right, MatrixView<std::uint8_t> bytes, const std::int32_t* ranking,
-                Isa isa);
+                     Isa isa);
 
   std::size_t count() const { return right_.rows; }
   std::size_t features() const { return right_.columns; }
@@ -38,8 +38,8 @@ class ByteFilteredStrips {
   // others are decided from keys (squared distances for l2) right up to relative * key, against a bracket. Pairs still
   // open are returned as undecided.
   UndecidedPairs within_bracket(MatrixView<T> left, MatrixView<std::uint8_t> bytes, std::int64_t inner,
-                               std::int64_t outer, double relative, Bracket threshold, int threads,
-                               std::uint64_t* bits) const;
+                                std::int64_t outer, double relative, Bracket threshold, int threads,
+                                std::uint64_t* bits) const;
 
  private:
   Metric metric_;

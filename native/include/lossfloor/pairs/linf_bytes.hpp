@@ -16,6 +16,6 @@ std::vector<std::size_t> telling_features(MatrixView<std::uint8_t> left, MatrixV
 
 // bits[i * words + w]: bit c is set where left i and right 64 w + c differ by at most `limit` in every feature.
 void linf_bytes_within(MatrixView<std::uint8_t> left, MatrixView<std::uint8_t> right, std::uint8_t limit, int threads,
-                    Isa isa, std::uint64_t* bits);
+                       Isa isa, std::uint64_t* bits);
 
 }  // namespace lossfloor

@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "lossfloor/simd/kernels.hpp"
 #include "lossfloor/pairs/strips.hpp"
+#include "lossfloor/simd/kernels.hpp"
 
 namespace lossfloor {
 
@@ -41,8 +41,8 @@ extern template void project<std::int16_t>(MatrixView<std::int16_t>, const doubl
                                            float*, double*, double*, Isa);
 extern template void project<float>(MatrixView<float>, const double*, double, MatrixView<float>, int, float*, double*,
                                     double*, Isa);
-extern template void project<double>(MatrixView<double>, const double*, double, MatrixView<float>, int, float*,
-                                     double*, double*, Isa);
+extern template void project<double>(MatrixView<double>, const double*, double, MatrixView<float>, int, float*, double*,
+                                     double*, Isa);
 
 template <class T>
 class FilteredStrips {
@@ -60,11 +60,11 @@ class FilteredStrips {
                      std::uint64_t* bits) const;
   // The same for keys right up to relative * key, against a bracket; pairs still undecided are returned.
   UndecidedPairs within_bracket(MatrixView<T> left, Projection projection, float tolerance, double relative,
-                               Bracket threshold, int threads, std::uint64_t* bits, std::size_t* open) const;
+                                Bracket threshold, int threads, std::uint64_t* bits, std::size_t* open) const;
   // The same against (left_radius + right_radius)^2, known up to the relative `slack`.
   UndecidedPairs within_radii(MatrixView<T> left, Projection projection, float tolerance, double relative,
-                             const double* left_radius, const double* right_radius, double slack, int threads,
-                             std::uint64_t* bits, std::size_t* open) const;
+                              const double* left_radius, const double* right_radius, double slack, int threads,
+                              std::uint64_t* bits, std::size_t* open) const;
 
  private:
   struct Scratch;
@@ -76,7 +76,7 @@ class FilteredStrips {
   // decide(row, group_begin, word, open_bits, scratch): the bits among the open ones that are within.
   template <class Decide>
   UndecidedPairs sweep(MatrixView<T> left, Projection projection, float tolerance, int threads, std::uint64_t* bits,
-                      std::size_t* open, const Decide& decide) const;
+                       std::size_t* open, const Decide& decide) const;
   template <class Threshold>
   std::uint64_t decide_near(MatrixView<T> left, std::size_t i, std::size_t group_begin, std::size_t word,
                             std::uint64_t open_bits, double relative, Scratch& own, const Threshold& threshold) const;
@@ -91,8 +91,8 @@ class FilteredStrips {
   std::size_t dimensions_;
   const Kernels* kernels_;
   std::size_t words_;
-  std::vector<float> packed_;        // right coordinates by panels of columns
-  std::vector<float> offset_, rest_;  // padded to whole strips
+  std::vector<float> packed_;          // right coordinates by panels of columns
+  std::vector<float> offset_, rest_;   // padded to whole strips
   std::vector<std::int32_t> squares_;  // whole numbers: |y|^2; bytes: byte_offset
 };
 

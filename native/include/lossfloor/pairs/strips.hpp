@@ -76,20 +76,20 @@ class Strips {
   // in between that are; the undecided pairs that it reports are returned. uint8 l1 and l2 only.
   using Decide = std::function<std::uint64_t(std::size_t row, std::size_t word, std::uint64_t open, UndecidedPairs&)>;
   UndecidedPairs within_or(MatrixView<T> left, std::int64_t inner, std::int64_t outer, int threads, std::uint64_t* bits,
-                          const Decide& decide) const;
+                           const Decide& decide) const;
   // levels[i * count + j]: how many of the ascending thresholds lie below the key (at most 255). Integer T only.
   void levels(MatrixView<T> left, const std::int32_t* thresholds, std::size_t n_thresholds, int threads,
               std::uint8_t* levels) const;
 
   // Against one threshold that is known to lie in a bracket (of keys).
   UndecidedPairs within_bracket(MatrixView<T> left, Rounding rounding, Bracket threshold, int threads,
-                               std::uint64_t* bits) const;
+                                std::uint64_t* bits) const;
   // Against the sum of two radii (of distances), itself known up to the relative `slack` of its key.
   UndecidedPairs within_radii(MatrixView<T> left, Rounding rounding, const double* left_radius,
-                             const double* right_radius, double slack, int threads, std::uint64_t* bits) const;
+                              const double* right_radius, double slack, int threads, std::uint64_t* bits) const;
   // Levels against ascending brackets; for an undecided pair the level is the smallest possible one.
   UndecidedPairs levels_bracket(MatrixView<T> left, Rounding rounding, const Bracket* thresholds,
-                               std::size_t n_thresholds, int threads, std::uint8_t* levels) const;
+                                std::size_t n_thresholds, int threads, std::uint8_t* levels) const;
 
  private:
   struct Layout;

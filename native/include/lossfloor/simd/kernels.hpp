@@ -80,8 +80,7 @@ struct Kernels {
   bool (*linf_f32)(const float* left, const float* right, std::size_t features, double limit, double* keys);
   bool (*l1_f64)(const double* left, const double* right, std::size_t features, double limit, double* keys);
   bool (*linf_f64)(const double* left, const double* right, std::size_t features, double limit, double* keys);
-  bool (*lp_f64)(const double* left, const double* right, std::size_t features, double p, double limit,
-                 double* keys);
+  bool (*lp_f64)(const double* left, const double* right, std::size_t features, double p, double limit, double* keys);
 
   // Bits of the keys that are at most `limit`.
   std::uint64_t (*at_most_i32)(const std::int32_t* keys, std::int32_t limit);
@@ -96,8 +95,7 @@ struct Kernels {
   StripOutcome (*at_most_radii)(const double* keys, const double* scale, double relative, double absolute,
                                 double left_radius, const double* right_radius, double power, double slack);
   // levels[c] = how many of the ascending thresholds lie below keys[c]; the largest numbers fill them up to 256.
-  void (*levels_i32)(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count,
-                     std::uint8_t* levels);
+  void (*levels_i32)(const std::int32_t* keys, const std::int32_t* thresholds, std::size_t count, std::uint8_t* levels);
 
   // Products of one left row with up to four right rows, features in their natural order. Bytes as for dot_u8.
   void (*products_u8)(const std::uint8_t* left, const std::uint8_t* const* rights, std::size_t count,
