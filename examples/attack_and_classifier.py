@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 import lossfloor as lf
-from lossfloor.classifiers.two_class import FloorClassifier
+from lossfloor.classifiers import FloorClassifier
 
 parser = argparse.ArgumentParser(description="Models and the optimal classifier under the optimal attack.")
 parser.add_argument("--n-per-class", type=int, default=5000)

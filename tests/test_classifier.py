@@ -12,7 +12,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lossfloor as lf
 from lossfloor.adversaries import Box, CustomAdversary, EditDistance, Hamming, WeightedLp
-from lossfloor.classifiers.two_class import CHOICES, FloorClassifier, _least_distances
+from lossfloor.classifiers import FloorClassifier
+from lossfloor.classifiers.nearness import least_distances
 
 
 @parametrize_with_checks([FloorClassifier(), FloorClassifier(lf.Linf(0.3), choice="nearest")])
@@ -69,7 +70,7 @@ def _wider(adversary):
     return {"unit": 5} if "unit" in adversary.config() else {}
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", FloorClassifier.CHOICES)
 @pytest.mark.parametrize("adversary", ADVERSARIES[:5], ids=repr)
 @pytest.mark.parametrize("seed", range(2))
 def test_reaches_the_floor_on_the_perturbed_data(choice, adversary, seed):
@@ -88,7 +89,7 @@ def test_reaches_the_floor_on_the_perturbed_data(choice, adversary, seed):
         assert lower == upper == pytest.approx(floor.loss(loss), abs=1e-12)
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", FloorClassifier.CHOICES)
 def test_no_move_of_a_training_example_costs_more(choice):
     """Random moves inside the balls, which the certificate says keep at least q."""
     X, y = clouds(1)
@@ -101,7 +102,7 @@ def test_no_move_of_a_training_example_costs_more(choice):
     assert np.all(kept >= np.tile(classifier.floor_.correct_probability, 20) - 1e-12)
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", FloorClassifier.CHOICES)
 @pytest.mark.parametrize("loss", ["cross-entropy", "brier"])
 @pytest.mark.parametrize("seed", range(3))
 def test_bounds_for_new_examples_hold_the_loss(choice, loss, seed):
@@ -122,7 +123,7 @@ def test_bounds_for_new_examples_hold_the_loss(choice, loss, seed):
     assert lower > 0
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", FloorClassifier.CHOICES)
 @pytest.mark.parametrize("dtype", [np.float64, np.uint8])
 def test_training_data_taken_for_new_is_bounded_by_the_floor(choice, dtype):
     X, y = clouds(4, dtype=dtype)
@@ -170,7 +171,7 @@ def test_other_adversaries(X, y, adversary):
 
 def test_choices():
     X, y = [[0.0], [4.0]], ["a", "b"]
-    classifiers = {choice: FloorClassifier(lf.L2(1), choice=choice).fit(X, y) for choice in CHOICES}
+    classifiers = {choice: FloorClassifier(lf.L2(1), choice=choice).fit(X, y) for choice in FloorClassifier.CHOICES}
     nowhere = [[1.5]]
     found = {choice: classifier.predict_proba(nowhere)[0, 0] for choice, classifier in classifiers.items()}
     assert found == {"lower": 0.0, "upper": 1.0, "middle": 0.5, "nearest": 2.5 / 4}
@@ -185,7 +186,7 @@ def test_distances_from_the_nearest_example(scale, shift, grid):
     X, Z = (scale * (np.rint(2 * side) if grid else side) + shift for side in (X, Z))
     Z[:5] = X[:5]
     expected = scale * distance.cdist((Z - shift) / (scale or 1), (X - shift) / (scale or 1)).min(axis=1)
-    np.testing.assert_allclose(_least_distances(Z, X), expected, rtol=1e-9, atol=1e-7 * scale)
+    np.testing.assert_allclose(least_distances(Z, X), expected, rtol=1e-9, atol=1e-7 * scale)
 
 
 @pytest.mark.parametrize(("x", "label"), [(4.0, "a"), (6.0, "b")])
@@ -264,7 +265,7 @@ def test_fashion_mnist_reaches_the_floor_and_nobody_else():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", FloorClassifier.CHOICES)
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_ten_thousand_queries_take_less_than_ten_seconds(choice, dtype):
     data = lf.load("fashion-mnist", classes=(3, 7), n_per_class=5000)

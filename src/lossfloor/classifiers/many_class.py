@@ -11,30 +11,24 @@ wherever it is moved, keeps at least its q.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from lossfloor._checks import as_points, must, one_of
-from lossfloor.adversaries import L2, Adversary, Precomputed
-from lossfloor.adversaries.bodies import ConvexAdversary
-from lossfloor.classifiers.two_class import Doubles, Side, first_cover, flat, with_weight
+from lossfloor._checks import must
+from lossfloor.adversaries import Adversary
+from lossfloor.classifiers._base import FloorEstimator
+from lossfloor.classifiers.coverage import Doubles, Side, first_cover
 from lossfloor.floors import Floor, floor
 
-CHOICES = ("even", "largest")
 
-
-class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class MulticlassFloorClassifier(FloorEstimator):
     r"""The classifier of any number of classes whose robust loss on the training data is the upper bound of the floor.
 
     Parameters
     ----------
     adversary : Adversary, optional
-        Who may move each example where, such as ``lossfloor.L2(2.5, unit=255)``; with a budget of its own for each
+        The adversary, such as ``lossfloor.L2(2.5, unit=255)``; with a budget of its own for each
         training example if necessary.  None means no moves, ``lossfloor.L2(0)``.
     loss : Loss or str, default "cross-entropy"
         The loss whose upper bound it achieves.
@@ -75,6 +69,8 @@ class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
            [0.   , 0.   , 1.   ]])
     """
 
+    CHOICES: ClassVar[tuple[str, ...]] = ("even", "largest")
+
     def __init__(
         self,
         adversary: Adversary | None = None,
@@ -97,7 +93,7 @@ class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
         X : array_like, shape (n, ...)
             Examples, as the adversary takes them; nothing is rescaled.
         y : array_like, shape (n,)
-            Labels of two classes or more.
+            Labels of two or more classes.
         sample_weight : array_like, shape (n,), optional
             Positive weights.
 
@@ -109,18 +105,10 @@ class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
         Raises
         ------
         TypeError, ValueError
-            If an argument is not what it must be; the message names it.
+            If an argument is invalid; the message names it.
         """
-        one_of("choice", self.choice, CHOICES)
-        self.adversary_ = L2(0) if self.adversary is None else self.adversary
-        if not isinstance(self.adversary_, Adversary):
-            raise TypeError(must("adversary", "an adversary, such as lossfloor.L2(0.5)", self.adversary))
-        if isinstance(self.adversary_, Precomputed):
-            raise TypeError(must("adversary", "one that knows points", f"{self.adversary_!r}, which knows none"))
-        if isinstance(self.adversary_, ConvexAdversary):
-            X, y = validate_data(self, flat(X), y)
-        check_classification_targets(y)
-        X, y, weights = with_weight(X, np.asarray(y), sample_weight)
+        self.adversary_ = self._check_parameters()
+        X, y, weights = self._training_data(X, y, sample_weight)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(must("y", "of at least two classes", "one class"))
@@ -130,11 +118,7 @@ class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
         else:
             q = self.floor_.solution(self.loss).correct_probability
         data = self.adversary_.as_data(X, len(y))
-        self._sides = []
-        for label in self.classes_:
-            index = np.flatnonzero(y == label)
-            index = index[np.argsort(-q[index], kind="stable")]
-            self._sides.append(Side(data[index], index, q[index], 0.0))
+        self._sides = [Side.of(data, y == label, q, 0.0) for label in self.classes_]
         return self
 
     def predict_proba(self, X: Any) -> Doubles:
@@ -143,20 +127,14 @@ class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
         Parameters
         ----------
         X : array_like, shape (m, ...)
-            Points, wherever they come from.
+            Any points, not only training examples.
 
         Returns
         -------
         ndarray of float64, shape (m, k)
             Columns in the order of `classes_`; rows sum to one.
         """
-        check_is_fitted(self)
-        one_of("choice", self.choice, CHOICES)
-        points: Any
-        if isinstance(self.adversary_, ConvexAdversary):
-            points = as_points("X", validate_data(self, flat(X), reset=False))
-        else:
-            points = X if hasattr(X, "__len__") else list(X)
+        points = self._points(X)
         kept = np.stack([side.end(first_cover(self.adversary_, side, points)) for side in self._sides], axis=1)
         free = np.maximum(1.0 - kept.sum(axis=1), 0.0)
         if self.choice == "largest":
@@ -165,17 +143,3 @@ class MulticlassFloorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
             share = np.ones_like(kept)
         answer: Doubles = kept + free[:, None] * share / share.sum(axis=1, keepdims=True)
         return answer
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable class at each point, the first one where several are equally probable.
-
-        Parameters
-        ----------
-        X : array_like, shape (m, ...)
-
-        Returns
-        -------
-        ndarray, shape (m,)
-        """
-        probabilities = self.predict_proba(X)  # complains first if there was no fit
-        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
