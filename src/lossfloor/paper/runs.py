@@ -1,7 +1,7 @@
 """The runs behind Figure 4 and Table 1: train a network robustly, attack it strongly, compare it with the floor.
 
-Each finished run is a small JSON file, and a run whose file is there is not made again; an unfinished one goes on from
-its last epoch.  So the work can be done in pieces, stopped at any moment, and added to.
+Each finished run is a small JSON file, and a run whose file exists is skipped; an unfinished one resumes from its last
+epoch.  So the work can be split, stopped at any moment, and extended.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def make(
     results : path
         Folder of the results; created if necessary.
     seconds : float, optional
-        After which no run is begun any more.
+        No run starts after this time.
     device : str, default "cpu"
         On a CPU, one thread is used.
     attack : str, default "strong"

@@ -107,7 +107,7 @@ def _in_full(ball: _Ball) -> Iterator[Shift]:
 
 
 def _without_free(mean: FloatArray, covariance: Covariance, moves: NormSet) -> Iterator[Shift]:
-    """Leave out features that may be moved at will: nobody can rely on them, so their weight is zero."""
+    """Leave out features that may be moved at will: no classifier can rely on them, so their weight is zero."""
     free = np.isinf(moves.scales)
     kept = ~free
     if not kept.any():

@@ -132,7 +132,7 @@ class GaussianFloor:
         return smallest_loss(losses.resolve(loss), self.separation, self.prior)
 
     def bounds(self, loss: Any = "cross-entropy") -> tuple[float, float]:
-        """Return what is proved of a floor: nobody is below the one, a linear classifier reaches the other.
+        """Return proved bounds: no classifier has less than the first, a linear classifier reaches the second.
 
         The first is `loss`, and belongs to `shift`; the second belongs to `separation_lower`.
 
@@ -276,7 +276,7 @@ def gaussian_floor(
         S, of both classes: a number times the identity, a diagonal, a matrix, or
         ``lossfloor.populations.gaussian.Covariance.from_factor(F)`` for ``S = F F'``.  Positive definite.
     adversary : Adversary or SymmetricSet
-        Who may add any z of a closed convex symmetric set K to an example: `L1`, `L2`, `Linf`, `Lp`,
+        Adds any z of a closed convex symmetric set K to an example: `L1`, `L2`, `Linf`, `Lp`,
         `WeightedLp`, `Ellipsoid` or a `Box` that is symmetric, with one eps, in units of the data as its
         `unit` says; an `Intersection` of these; or a `lossfloor.populations.gaussian.ConvexSet`.
     prior : float, default 0.5
@@ -301,9 +301,9 @@ def gaussian_floor(
     -----
     Let mu be half of the difference of the means, z* the point of K next to mu in the norm of ``S^-1``, and
     delta their distance.  Moving the classes towards each other by z* leaves two normal distributions 2 delta
-    apart, on which nobody is better than Bayes; and the linear classifier with log-odds ``2 (mu - z*)' S^-1 x
-    + log(p / (1 - p))``, origin midway between the means, loses no more than that whatever the adversary
-    does.  So both sides meet, for every loss and prior at once.
+    apart, on which no classifier is better than the Bayes classifier; and the linear classifier with log-odds
+    ``2 (mu - z*)' S^-1 x + log(p / (1 - p))``, origin midway between the means, loses no more than that whatever
+    the adversary does.  So both sides meet, for every loss and prior at once.
 
     References
     ----------
