@@ -407,19 +407,11 @@ class PairSweep:
             steps, exponent = [step << up >> down for step in steps], 0
         return Fraction(sum(step**p for step in steps)) * exact.power_of_two(exponent) ** p
 
-    def distance_of_key(self, key: Fraction, unit: Fraction = Fraction(1)) -> float:
-        """Return the distance that belongs to a key as the nearest double; infinity if it is beyond all doubles.
-
-        Parameters
-        ----------
-        key : Fraction
-            See `key`.
-        unit : Fraction, default 1
-            Count the distance in this unit, of which nothing is rounded.
-        """
+    def distance_of_key(self, key: Fraction) -> float:
+        """Return the distance that belongs to a key as the nearest double; infinity if it is beyond all doubles."""
         if self.order is None or self._keys_are_distances:
-            return exact.nearest_double(key / unit)
-        return exact.nearest_root(key, self.order.numerator, exact.power_of_two(self._key_exponent) / unit)
+            return exact.nearest_double(key)
+        return exact.nearest_root(key, self.order.numerator, exact.power_of_two(self._key_exponent))
 
     def nearest(self) -> tuple[int, int, Fraction]:
         """Find a pair at the smallest distance.
