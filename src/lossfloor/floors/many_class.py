@@ -21,9 +21,10 @@ from lossfloor._types import Doubles, Integers, Progress
 from lossfloor.adversaries import Adversary
 from lossfloor.attacks.many_class import Labelled, MulticlassAttack
 from lossfloor.conflicts.many_class import CommonPointRule, build, meeting_test
+from lossfloor.floors.about import About
 from lossfloor.floors.loss_bounds import Limits, LossBounds, LossSolver, arrays_of, limits_of, soft_labels, solution_of
 from lossfloor.floors.problem import Problem
-from lossfloor.floors.result import BaseFloor, Source, UpperBounds, read_degrees, read_seconds
+from lossfloor.floors.result import BaseFloor, UpperBounds, check_min_correct, read_degrees, read_seconds
 from lossfloor.reporting.numbers import short_bounds
 from lossfloor.solvers.many.constraints import Constraints
 from lossfloor.weights import IntegerWeights
@@ -65,27 +66,13 @@ class MulticlassFloor(BaseFloor):
 
     def __init__(
         self,
+        about: About,
         *,
-        classes: npt.NDArray[Any],
-        codes: npt.NDArray[np.int32],
-        weights: IntegerWeights,
-        degrees: Integers,
-        adversary: Mapping[str, Any],
-        seconds: Mapping[str, float],
         limits: Limits,
         solved: Mapping[str, LossBounds] | None = None,
-        source: Source | None = None,
         solver: LossSolver | None = None,
     ) -> None:
-        super().__init__(
-            classes=classes,
-            codes=codes,
-            weights=weights,
-            degrees=degrees,
-            adversary=adversary,
-            seconds=seconds,
-            source=source,
-        )
+        super().__init__(about)
         self.max_degree = limits.max_degree
         self._limits = limits
         self._solved = dict(solved or {})
@@ -198,8 +185,7 @@ class MulticlassFloor(BaseFloor):
         ValueError
             If `min_correct` is not in [0, 1].
         """
-        if not 0 <= min_correct <= 1:
-            raise ValueError(must("min_correct", "between 0 and 1", min_correct))
+        check_min_correct(min_correct)
         return soft_labels(self.solution(loss), self._codes, len(self.classes), min_correct)
 
     def conflicts(self, loss: Any = "cross-entropy") -> list[tuple[tuple[int, ...], float]]:
@@ -354,16 +340,15 @@ class MulticlassFloor(BaseFloor):
         for name in ("degrees", "weights_exact", "seconds", "limits"):
             if name not in arrays:
                 raise ValueError(must("path", "a floor with degrees, limits and seconds", f"a file without {name}"))
-        return cls(
+        about = About(
             classes=common.classes,
             codes=common.codes,
             weights=IntegerWeights(common.weight, bool(arrays["weights_exact"][()])),
             degrees=read_degrees(arrays, len(common.codes)),
             adversary=common.adversary,
             seconds=read_seconds(arrays),
-            limits=limits_of(read_seconds(arrays, "limits")),
-            solved=solved,
         )
+        return cls(about, limits=limits_of(read_seconds(arrays, "limits")), solved=solved)
 
     def _own_summary(self) -> dict[str, Any]:
         named = {name: self.solution(name) for name in self.SHOWN}
@@ -445,14 +430,6 @@ def find_bounds(
     graph = build(adversary, problem.data, problem.codes, len(problem.classes), progress=progress)
     rule = CommonPointRule.of(adversary, problem.data)
     pools = {} if start is None else start.pools
-    return MulticlassFloor(
-        classes=problem.classes,
-        codes=graph.codes,
-        weights=problem.weights,
-        degrees=graph.degrees,
-        adversary=adversary.config(),
-        seconds={"graph": time.perf_counter() - began},
-        limits=limits,
-        source=problem.source,
-        solver=LossSolver(graph, rule, problem.weights.values, limits, pools, progress),
-    )
+    about = problem.about(graph.codes, graph.degrees, {"graph": time.perf_counter() - began})
+    solver = LossSolver(graph, rule, problem.weights.values, limits, pools, progress)
+    return MulticlassFloor(about, limits=limits, solver=solver)

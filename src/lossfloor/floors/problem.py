@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
 
 from lossfloor._checks import as_labels, must
-from lossfloor._types import Positions
+from lossfloor._types import Integers, Positions
 from lossfloor.adversaries import Adversary
-from lossfloor.floors.result import Source
+from lossfloor.floors.about import About, Source
 from lossfloor.weights import IntegerWeights, as_integers
 
 
@@ -59,6 +60,11 @@ class Problem:
     def source(self) -> Source | None:
         """The data as the user gave them, and the adversary, for `verify` and `attack`."""
         return None if self.y is None else (self.X, self.y, self.adversary)
+
+    def about(self, codes: npt.NDArray[Any], degrees: Integers, seconds: Mapping[str, float]) -> About:
+        """Return what a floor of this problem is about, with codes of the type that it stores."""
+        config = self.adversary.config()
+        return About(self.classes, codes, self.weights, degrees, config, seconds, self.source)
 
     def against(self, adversary: Adversary) -> Problem:
         """Return the same examples against another adversary."""

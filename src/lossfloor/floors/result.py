@@ -21,15 +21,13 @@ from lossfloor._files import write_arrays
 from lossfloor._types import Doubles, Integers
 from lossfloor.adversaries import Adversary, from_config
 from lossfloor.exceptions import CertificateError
+from lossfloor.floors.about import About
 from lossfloor.reporting.numbers import short_bounds
 from lossfloor.reporting.tables import as_frame, html_fields
-from lossfloor.weights import IntegerWeights
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: X and y as the user gave them, and the adversary.
-Source = tuple[Any, Any, Adversary]
 
 #: The format of files of soft labels.
 _SOFT_LABELS_FORMAT = "lossfloor-soft-labels-1"
@@ -53,25 +51,15 @@ class BaseFloor(abc.ABC):
     #: The losses that printers show.
     SHOWN: ClassVar[tuple[str, ...]] = ("cross_entropy", "zero_one", "brier")
 
-    def __init__(
-        self,
-        *,
-        classes: npt.NDArray[Any],
-        codes: npt.NDArray[Any],
-        weights: IntegerWeights,
-        degrees: Integers,
-        adversary: Mapping[str, Any],
-        seconds: Mapping[str, float],
-        source: Source | None,
-    ) -> None:
-        self.classes = classes
-        self.seconds = dict(seconds)
-        self.weights_exact = weights.exact
-        self._codes = codes
-        self._weight = weights.values
-        self._degrees = degrees
-        self._adversary = dict(adversary)
-        self._source = source
+    def __init__(self, about: About) -> None:
+        self.classes = about.classes
+        self.seconds = dict(about.seconds)
+        self.weights_exact = about.weights.exact
+        self._codes = about.codes
+        self._weight = about.weights.values
+        self._degrees = about.degrees
+        self._adversary = dict(about.adversary)
+        self._source = about.source
 
     # The losses.
 
@@ -478,3 +466,9 @@ def read_degrees(arrays: Mapping[str, npt.NDArray[Any]], n: int) -> Integers:
     if degrees is None or degrees.dtype != np.int64 or degrees.shape != (n,):
         raise ValueError(must("path", "a floor with the number of conflicts of each example", "a file without"))
     return degrees
+
+
+def check_min_correct(min_correct: float) -> None:
+    """Check the least probability of the own class in soft labels."""
+    if not 0 <= min_correct <= 1:
+        raise ValueError(must("min_correct", "between 0 and 1", min_correct))

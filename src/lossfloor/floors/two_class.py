@@ -19,8 +19,9 @@ from lossfloor._files import read_arrays
 from lossfloor._types import Progress
 from lossfloor.adversaries import Adversary, from_config
 from lossfloor.attacks.two_class import Attack, moves
+from lossfloor.floors.about import About
 from lossfloor.floors.problem import Problem
-from lossfloor.floors.result import BaseFloor, Source, read_degrees, read_seconds
+from lossfloor.floors.result import BaseFloor, check_min_correct, read_degrees, read_seconds
 from lossfloor.graphs import ConflictGraph
 from lossfloor.reporting.numbers import short_bounds
 from lossfloor.weights import IntegerWeights
@@ -60,29 +61,15 @@ class Floor(BaseFloor):
 
     def __init__(
         self,
+        about: About,
         *,
-        classes: npt.NDArray[Any],
-        codes: npt.NDArray[np.int8],
-        weights: IntegerWeights,
         blocks: solvers.Blocks,
         block: npt.NDArray[np.int32],
         flow_edges: npt.NDArray[np.int32],
-        degrees: npt.NDArray[np.int64],
-        adversary: Mapping[str, Any],
-        seconds: Mapping[str, float],
-        source: Source | None = None,
         upper: Floor | None = None,
         undecided: bool = False,
     ) -> None:
-        super().__init__(
-            classes=classes,
-            codes=codes,
-            weights=weights,
-            degrees=degrees,
-            adversary=adversary,
-            seconds=seconds,
-            source=source,
-        )
+        super().__init__(about)
         self._blocks = blocks
         self._block = block
         self._flow_edges = flow_edges
@@ -215,8 +202,7 @@ class Floor(BaseFloor):
         ValueError
             If `min_correct` is not in [0, 1].
         """
-        if not 0 <= min_correct <= 1:
-            raise ValueError(must("min_correct", "between 0 and 1", min_correct))
+        check_min_correct(min_correct)
         own = np.maximum(self.correct_probability, min_correct)
         labels = np.empty((self.n_examples, 2))
         rows = np.arange(self.n_examples)
@@ -382,19 +368,9 @@ class Floor(BaseFloor):
             n_flows=int(counts[0]),
             n_searches=int(counts[1]),
         )
-        return cls(
-            classes=c.classes,
-            codes=c.codes,
-            weights=IntegerWeights(c.weight, bool(arrays["weights_exact"]) if "weights_exact" in arrays else True),
-            blocks=blocks,
-            block=c.block,
-            flow_edges=c.flow_edges,
-            degrees=degrees,
-            adversary=c.adversary,
-            seconds=read_seconds(arrays),
-            upper=upper,
-            undecided=undecided,
-        )
+        exactly = bool(arrays["weights_exact"]) if "weights_exact" in arrays else True
+        about = About(c.classes, c.codes, IntegerWeights(c.weight, exactly), degrees, c.adversary, read_seconds(arrays))
+        return cls(about, blocks=blocks, block=c.block, flow_edges=c.flow_edges, upper=upper, undecided=undecided)
 
     def _own_summary(self) -> dict[str, Any]:
         upper = {} if self._upper is None else {"upper": self._upper.main_losses()}
@@ -495,17 +471,6 @@ def _solve(
     degrees = np.empty(len(codes), dtype=np.int64)
     degrees[left], degrees[right] = graph.left_degrees, graph.right_degrees
     flow_edges = np.stack([left[blocks.flow_edges[:, 0]], right[blocks.flow_edges[:, 1]]], axis=1).astype(np.int32)
-    return Floor(
-        classes=problem.classes,
-        codes=codes.astype(np.int8),
-        weights=weights,
-        blocks=blocks,
-        block=block,
-        flow_edges=flow_edges,
-        degrees=degrees,
-        adversary=problem.adversary.config(),
-        seconds={**(seconds or {}), "solve": time.perf_counter() - began},
-        source=problem.source,
-        upper=upper,
-        undecided=undecided,
-    )
+    took = {**(seconds or {}), "solve": time.perf_counter() - began}
+    about = problem.about(codes.astype(np.int8), degrees, took)
+    return Floor(about, blocks=blocks, block=block, flow_edges=flow_edges, upper=upper, undecided=undecided)
