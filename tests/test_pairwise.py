@@ -111,7 +111,7 @@ def test_what_is_wrong_is_told() -> None:
     with pytest.raises(TypeError, match="'adversary' must be an adversary"):
         lf.pairwise_floors(X, y, 0.5)  # type: ignore[arg-type]
     found = lf.pairwise_floors(X, y, lf.L2(0.5))
-    with pytest.raises(ValueError, match="'second' must be another class than the first"):
+    with pytest.raises(ValueError, match="'second' must be different from the first class"):
         found.floor(1, 1)
     with pytest.raises(ValueError, match="'first' must be one of the classes"):
         found.floor(7, 1)

@@ -95,7 +95,7 @@ def as_integers(sample_weight: Any, n: int) -> IntegerWeights:
 
 
 def _in_proportion(distinct: npt.NDArray[Any], integers: npt.NDArray[np.int64]) -> bool:
-    """Tell whether rounding has changed nothing, as with weights such as 2**-1074 and 2**-1073."""
+    """Return whether rounding has changed nothing, as with weights such as 2**-1074 and 2**-1073."""
     last = Fraction(distinct[-1].item()) / int(integers[-1])
     return all(Fraction(w) == last * i for w, i in zip(distinct.tolist(), integers.tolist(), strict=True))
 

@@ -5,7 +5,7 @@ the probability :math:`z_e / s_v`, where :math:`s_v` is the sum of z over its co
 the classes that meet at the point of e are then such that the probabilities q are the best answer there (for the 0-1
 loss, an example with :math:`s_v < w_v` stays where it is with the rest of its weight).
 
-Whatever z is, what comes out is a distribution that the adversary can bring about; so the smallest expected loss on it,
+For any z, the result is a distribution the adversary can produce; so the smallest expected loss on it,
 `PerturbedData.bayes_risk`, is a lower bound for every classifier, seen by looking at points and labels alone.
 """
 
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from lossfloor._checks import must
 from lossfloor.adversaries import Adversary
-from lossfloor.adversaries.gauges import GaugeBall
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
 from lossfloor.attacks.perturbed import PerturbedData, gathered
 from lossfloor.attacks.two_class import ball_points, shape_of_rows, stay_point
 from lossfloor.solvers.many.dual import Dual
@@ -162,7 +162,7 @@ class MulticlassAttack:
         return found if self._shape is None else found.reshape(len(found), *self._shape)
 
     def sample(self, random_state: Any = None) -> npt.NDArray[Any]:
-        """Draw perturbed data: each example is moved once, at random as the strategy says.
+        """Draw perturbed data: each example is moved once, at random according to the strategy.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class MulticlassAttack:
         Raises
         ------
         ArithmeticError
-            If the neighbourhoods of some examples share a point, but none was found that doubles can hold.
+            If the neighbourhoods of some examples share a point, but none was found that doubles represent exactly.
         """
         from sklearn.utils import check_random_state
 
@@ -190,7 +190,7 @@ class MulticlassAttack:
         return self._at(self.point[entry], np.arange(n))
 
     def expected(self) -> PerturbedData:
-        """Return the whole distribution that `sample` draws from, as a weighted data set.
+        """Return the full distribution from which `sample` draws, as a weighted data set.
 
         Its `PerturbedData.bayes_risk` is a lower bound of the loss of every classifier, near that of the floor.
 
@@ -212,7 +212,7 @@ class MulticlassAttack:
 def _moves(
     dual: Dual, weight: npt.NDArray[np.int64], may_stay: bool
 ) -> tuple[Positions, npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Return who goes where with which probability, in the order of the examples."""
+    """Return the target and probability of each move, in the order of the examples."""
     n = len(weight)
     z = np.ldexp(dual.z.astype(np.float64), -dual.bits)
     flow = np.repeat(z, dual.rows.degrees)

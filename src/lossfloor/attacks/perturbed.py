@@ -57,7 +57,7 @@ class PerturbedData:
         Returns
         -------
         float
-            Mean over the weighted examples.
+            Weighted mean over the examples.
 
         Raises
         ------

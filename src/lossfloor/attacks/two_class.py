@@ -1,4 +1,4 @@
-r"""The adversary's best mixed strategy, and the data that it makes: an attack that needs no model.
+r"""The adversary's optimal mixed strategy and the data it generates: an attack that needs no model.
 
 The flow that proves a floor says what the adversary has to do.  In a block with weights a and b of the two classes,
 example u of the first class sends :math:`z_{uv}` to the examples v that it conflicts with, and these sum to
@@ -6,7 +6,7 @@ example u of the first class sends :math:`z_{uv}` to the examples v that it conf
 Let u go to a point shared with v with the probability :math:`z_{uv} / \sum_v z_{uv}`, and v to the same point with
 :math:`z_{uv} / \sum_u z_{uv}`.
 
-**Theorem.**  On the data so perturbed, no function whatever has an expected loss below the floor.
+**Theorem.**  On the perturbed data, no function has an expected loss below the floor.
 
 *Proof.*  On the point of the pair (u, v) lies the weight :math:`z_{uv} g / b` of the first class and
 :math:`z_{uv} g / a` of the second: a share of :math:`a / (a + b) = \pi` of the first, so whatever a function answers
@@ -30,7 +30,7 @@ from scipy import sparse
 from lossfloor import exact
 from lossfloor._checks import must
 from lossfloor.adversaries import Adversary
-from lossfloor.adversaries.gauges import GaugeBall
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
 from lossfloor.attacks.perturbed import PerturbedData, gathered
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _ENTRIES_AT_ONCE = 1 << 22
 
 
 def moves(certificate: Certificate) -> sparse.csr_array:
-    """Return with which probability each example moves towards each example of the other class.
+    """Return the probability with which each example moves towards each example of the other class.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Attack:
 
     Notes
     -----
-    Every point has been found by `Adversary.contains`, or by bounds that imply it, to lie in the neighbourhoods of both
+    `Adversary.contains`, or bounds that imply it, have confirmed that every point is in the neighbourhoods of both
     examples that may be moved there.  Points are of the dtype of the data if all fit it, else of double precision.
 
     Examples
@@ -185,7 +185,7 @@ class Attack:
         return points if self._shape is None else points.reshape(len(points), *self._shape)
 
     def sample(self, random_state: Any = None) -> npt.NDArray[Any]:
-        """Draw perturbed data: each example is moved once, at random as the strategy says.
+        """Draw perturbed data: each example is moved once, at random according to the strategy.
 
         Parameters
         ----------
@@ -201,12 +201,12 @@ class Attack:
         Raises
         ------
         ArithmeticError
-            If two neighbourhoods share a point, but none that doubles can hold (they touch in a point such as 1/3); the
+            If two neighbourhoods share a point, but no doubles represent one (they touch in a point such as 1/3); the
             message names the two examples.  A slightly larger budget of the adversary gives them room.
 
         Notes
         -----
-        To judge a classifier, train it on one draw and test it on another, since whoever has seen a draw knows where
+        To judge a classifier, train it on one draw and test it on another: one that has seen a draw knows where
         the examples went.  On `expected` nothing is left to chance.
         """
         from sklearn.utils import check_random_state
@@ -258,7 +258,7 @@ class Attack:
         return Trials(self.pairs[kept].T.ravel(), np.concatenate([met, met]), self.pairs[~kept])
 
     def expected(self) -> PerturbedData:
-        """Return the whole distribution that `sample` draws from, as a weighted data set.
+        """Return the full distribution from which `sample` draws, as a weighted data set.
 
         Returns
         -------

@@ -245,7 +245,7 @@ def budgets(config: Mapping[str, Any], n: int) -> list[Fraction]:
 
 
 def decides(adversary: Mapping[str, Any]) -> bool:
-    """Tell whether this module decides the conflicts of an adversary by itself, from its configuration."""
+    """Return whether this module decides the conflicts of an adversary by itself, from its configuration."""
     return adversary.get("name") in ("l1", "l2", "linf", "lp", "precomputed")
 
 

@@ -32,10 +32,10 @@ class PairsAndMore(Protocol):
     """The tests of an adversary whose conflicts this package does not decide by itself."""
 
     def conflict(self, u: int, v: int, *, undecided: bool) -> bool:
-        """Tell whether two examples, given by their positions, conflict; `undecided` is the answer for what is open."""
+        """Return whether the examples at two positions conflict; `undecided` is the answer for an undecided pair."""
 
     def meet(self, members: list[int]) -> bool:
-        """Tell whether the neighbourhoods of some examples share a point."""
+        """Return whether the neighbourhoods of some examples share a point."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _two_class(arrays: Mapping[str, npt.NDArray[Any]]) -> Certificate:
 
 
 def needs_tests(stored: StoredFloor | StoredBounds) -> bool:
-    """Tell whether the adversary's own tests are needed to check a result against it.
+    """Return whether the adversary's own tests are needed to check a result against it.
 
     Norms and matrices are decided here; of more than two examples only Euclidean balls and boxes are.
     """

@@ -324,7 +324,7 @@ class _Balls:
         return sure
 
     def hold(self, members: list[int], weights: list[int]) -> bool:
-        """Tell exactly whether ``sum t_i x_i / sum t_i`` is at most r_i from every x_i.
+        """Decide exactly whether ``sum t_i x_i / sum t_i`` is at most r_i from every x_i.
 
         With T the sum of the weights and c the mean, ``T (x_i - c)`` is a sum of whole multiples of the features.
         """

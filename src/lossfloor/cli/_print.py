@@ -56,7 +56,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def printable(text: str) -> str:
-    """Replace what would steer the terminal: labels and paths come from files that nobody vouches for."""
+    """Replace terminal control characters: labels and paths come from untrusted files."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -66,7 +66,7 @@ def show_unit(unit: Fraction | int) -> str:
 
 
 def unit_json(unit: Fraction | int) -> int | str:
-    """Return a unit as JSON can hold it: a whole number, or a quotient as a string."""
+    """Return a unit in a form JSON can represent: a whole number, or a quotient as a string."""
     return int(unit) if unit == int(unit) else str(unit)
 
 
@@ -83,7 +83,7 @@ def show_class(label: Any, data: Dataset) -> str:
 
 
 def data_json(data: Dataset) -> dict[str, Any]:
-    """Return which examples were taken, as JSON can hold it."""
+    """Return which examples were taken, in a form JSON can represent."""
     return {
         "name": data.name,
         "source": data.source,
@@ -125,7 +125,7 @@ _STAGES = {
 
 @contextlib.contextmanager
 def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
-    """Show a bar for each stage of the work while it goes on, if somebody is looking."""
+    """Show a progress bar for each stage of the work, if standard error is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -151,7 +151,7 @@ def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
 
 @contextlib.contextmanager
 def working(text: str, *, quiet: bool) -> Iterator[None]:
-    """Show that work of unknown length goes on, if somebody is looking."""
+    """Show a spinner for work of unknown length, if standard error is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield
         return

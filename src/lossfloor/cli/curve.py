@@ -40,9 +40,7 @@ def command(
     classes: opt.Classes = None,
     all_classes: Annotated[
         bool,
-        typer.Option(
-            "--all-classes", help="All classes of the data together: bounds for each eps.", rich_help_panel="Data"
-        ),
+        typer.Option("--all-classes", help="Use all classes of the data: two bounds per eps.", rich_help_panel="Data"),
     ] = False,
     n_per_class: opt.NPerClass = None,
     split: opt.Split = "train",
@@ -50,7 +48,7 @@ def command(
     label: opt.Label = None,
     l2: Annotated[bool, opt.adversary_option("--l2", None, "Euclidean distance.")] = False,
     l1: Annotated[bool, opt.adversary_option("--l1", None, "Sum of absolute changes.")] = False,
-    linf: Annotated[bool, opt.adversary_option("--linf", None, "Largest absolute change of a feature.")] = False,
+    linf: Annotated[bool, opt.adversary_option("--linf", None, "Largest absolute change of any feature.")] = False,
     lp: Annotated[str | None, opt.adversary_option("--lp", "P", "The norm of order P >= 1.")] = None,
     adversary: adv.Name = None,
     param: adv.Parameters = None,
@@ -61,11 +59,11 @@ def command(
     ] = None,
     eps_to: Annotated[str | None, opt.adversary_option("--eps-to", "EPS", "Largest eps of an even grid.")] = None,
     points: Annotated[
-        int | None, opt.adversary_option("--points", "N", "Number of eps in the grid; 41 by default.")
+        int | None, opt.adversary_option("--points", "N", "Number of grid points; 41 by default.")
     ] = None,
     eps: Annotated[
         list[str] | None,
-        opt.adversary_option("--eps", "EPS", "An eps, instead of a grid; can be given again."),
+        opt.adversary_option("--eps", "EPS", "A single eps instead of a grid; can be repeated."),
     ] = None,
     unit: opt.Unit = None,
     time_limit: Annotated[
@@ -83,19 +81,21 @@ def command(
         opt.output_option(
             "--at",
             "LOSS=VALUE",
-            "Tell the exact eps, within the grid, at which a loss is reached; can be given again.",
+            "Report the exact eps, within the grid, at which a loss is reached; can be repeated.",
         ),
     ] = None,
-    csv: Annotated[Path | None, opt.output_option("--csv", "FILE", "Write the curve as a table.")] = None,
+    csv: Annotated[Path | None, opt.output_option("--csv", "FILE", "Write the curve as a CSV table.")] = None,
     plot: Annotated[Path | None, opt.output_option("--plot", "FILE", "Draw the curve (.png, .svg or .pdf).")] = None,
-    dark: Annotated[bool, typer.Option("--dark", help="Draw light on dark.", rich_help_panel="Output")] = False,
+    dark: Annotated[
+        bool, typer.Option("--dark", help="Draw light lines on a dark background.", rich_help_panel="Output")
+    ] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Compute the floor over a grid of eps; for norms the pairwise work is done once for all of them.
+    """Compute the floor over a grid of eps; for norms the distances are computed only once.
 
-    Each eps is an exact number: a grid from 0 to 8 with 41 points has 4.6, not the binary number beside it. Of another
-    adversary it is the budget (eps, k or shifts) that is left out of its parameters, and of those of its members.
+    Each eps is exact: a grid from 0 to 8 with 41 points contains 4.6, not the nearest binary number. For any other
+    adversary, leave out the budget to vary (eps, k or shifts), also in its members.
     """
     from lossfloor._checks import as_positive
     from lossfloor.floors import curve
@@ -148,18 +148,18 @@ def _grid(eps: list[str] | None, eps_from: str | None, eps_to: str | None, point
 
     if eps:
         if eps_from is not None or eps_to is not None or points is not None:
-            raise UsageError("--eps says each eps itself: leave out --eps-from, --eps-to and --points")
+            raise UsageError("--eps lists every eps: leave out --eps-from, --eps-to and --points")
         grid = sorted({as_fraction("--eps", value) for value in eps})
     else:
         if eps_to is None:
-            raise UsageError("say which eps: --eps-to, with --eps-from and --points, or else --eps")
+            raise UsageError("give the values of eps: either --eps-to (with --eps-from and --points) or --eps")
         low = as_fraction("--eps-from", "0" if eps_from is None else eps_from)
         high = as_fraction("--eps-to", eps_to)
         count = 41 if points is None else points
         if count < 2:
             raise UsageError(f"--points must be at least 2, got {count}")
         if high <= low:
-            raise UsageError(f"--eps-to must be more than --eps-from, got {eps_to}")
+            raise UsageError(f"--eps-to must be greater than --eps-from, got {eps_to}")
         grid = [low + (high - low) * i / (count - 1) for i in range(count)]
     if grid[0] < 0:
         raise UsageError(f"every eps must be at least 0, got {float(grid[0])}")
@@ -231,7 +231,9 @@ def _print(
             "data": out.show_data(data),
             "adversary": _show(description),
             **({"unit": out.show_unit(data.unit)} if description.has_unit else {}),
-            **({"separation": f"{out.number(result.separation)} (the floor is 0 for a smaller eps)"} if known else {}),
+            **(
+                {"separation": f"{out.number(result.separation)} (for any smaller eps the floor is 0)"} if known else {}
+            ),
             **({"proof": "bounds"} if bounded else {}),
         },
     )

@@ -59,7 +59,7 @@ def command(
     label: opt.Label = None,
     l2: Annotated[str | None, opt.adversary_option("--l2", "EPS", "Euclidean distance of at most EPS.")] = None,
     l1: Annotated[str | None, opt.adversary_option("--l1", "EPS", "Sum of absolute changes of at most EPS.")] = None,
-    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Each feature by at most EPS.")] = None,
+    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Change of each feature of at most EPS.")] = None,
     lp: Annotated[
         tuple[str, str] | None,
         opt.adversary_option("--lp", "P EPS", "Norm of order P >= 1, at most EPS."),

@@ -31,10 +31,10 @@ def command(
     label: opt.Label = None,
     l2: Annotated[str | None, opt.adversary_option("--l2", "EPS", "Euclidean distance of at most EPS.")] = None,
     l1: Annotated[str | None, opt.adversary_option("--l1", "EPS", "Sum of absolute changes of at most EPS.")] = None,
-    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Each feature by at most EPS.")] = None,
+    linf: Annotated[str | None, opt.adversary_option("--linf", "EPS", "Change of each feature of at most EPS.")] = None,
     lp: Annotated[
         tuple[str, str] | None,
-        opt.adversary_option("--lp", "P EPS", "At most EPS in the norm of order P >= 1."),
+        opt.adversary_option("--lp", "P EPS", "Norm of order P >= 1, at most EPS."),
     ] = None,
     adversary: adv.Name = None,
     param: adv.Parameters = None,
@@ -43,7 +43,9 @@ def command(
     loss: Annotated[str, opt.output_option("--loss", "NAME", "Loss to show; cross-entropy by default.")] = "log",
     csv: Annotated[Path | None, opt.output_option("--csv", "FILE", "Write a CSV table with one row per pair.")] = None,
     plot: Annotated[Path | None, opt.output_option("--plot", "FILE", "Draw a heat map (.png, .svg or .pdf).")] = None,
-    dark: Annotated[bool, typer.Option("--dark", help="Draw light on dark.", rich_help_panel="Output")] = False,
+    dark: Annotated[
+        bool, typer.Option("--dark", help="Draw light lines on a dark background.", rich_help_panel="Output")
+    ] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:

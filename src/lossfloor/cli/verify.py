@@ -100,7 +100,7 @@ def _check_matrix(config: dict[str, Any], matrix: Any) -> None:
     if name != "precomputed" and matrix is not None:
         raise UsageError(f"--matrix goes with a result against a precomputed adversary, got one against {name!r}")
     if name == "precomputed" and matrix is None:
-        raise UsageError("this result is against a precomputed adversary: give its matrix by --matrix FILE")
+        raise UsageError("this result is for a precomputed adversary: give its matrix with --matrix FILE")
 
 
 class _Tests:

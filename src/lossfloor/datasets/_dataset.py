@@ -29,7 +29,7 @@ class Dataset:
         A readable name for each label.
     unit : int, Fraction, float or str, default 1
         How many data units make one unit of eps.  255 for byte images, so that eps refers to pixels in
-        [0, 1].  A float is read as the decimal that prints it.
+        [0, 1].  A float is read as its decimal representation.
     name : str
         What the data set is called.
     source : str

@@ -46,7 +46,7 @@ def usual_files(split: str) -> list[str]:
 
 
 def holds(folder: Path, split: str) -> bool:
-    """Tell whether a folder has the usual files of a split."""
+    """Return whether a folder has the usual files of a split."""
     return all(_usual_pair(folder, part) is not None for part in parts_of(split))
 
 

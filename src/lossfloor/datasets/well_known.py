@@ -64,7 +64,7 @@ class _Kept:
         return self.find(data_dir, "train") or self.find(data_dir, "test")
 
     def read(self, data_dir: Path | None, request: Request) -> Examples:
-        """Open the set, or say where it was sought and how to get it."""
+        """Open the set, or say where it was searched for and how to get it."""
         if data_dir is not None and not data_dir.is_dir():
             raise DatasetNotFoundError(must("data_dir", "a folder that exists", str(data_dir)))
         place = self.find(data_dir, request.split)

@@ -47,9 +47,9 @@ def floor(
         Examples: integers or floats, as the adversary accepts them.  Nothing is rescaled: the adversary's `unit` says
         what one unit of eps is in the data.
     y : array_like, shape (n,)
-        Labels of two classes or more: integers, strings or booleans.
+        Labels of two or more classes: integers, strings or booleans.
     adversary : Adversary
-        Who may move each example where, such as ``lossfloor.L2(4.6, unit=255)``.
+        The adversary, such as ``lossfloor.L2(4.6, unit=255)``.
     sample_weight : array_like, shape (n,), optional
         Positive weights.  Rationals of small denominator are scaled to integers exactly, others are rounded at 2**-40
         of the largest (`Floor.weights_exact` reports which).
@@ -61,17 +61,17 @@ def floor(
         More than two classes: largest size of the conflicts used for the lower bound, at least 2.  Smaller is
         faster but gives a weaker bound.
     progress : callable, optional
-        Called with (stage, done, in all) as the work goes on.
+        Called with (stage, done, total) during the work.
 
     Returns
     -------
     Floor or MulticlassFloor
-        Of two classes, or of more.
+        For two classes, or for more.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the message names it.
+        If an argument is invalid; the message names it.
 
     References
     ----------
@@ -98,7 +98,7 @@ def floor(
 def two_class_floor(
     X: Any, y: Any, adversary: Adversary, *, sample_weight: Any = None, progress: Progress | None = None
 ) -> Floor:
-    """Do what `floor` does where there have to be two classes; arguments and errors are the same."""
+    """Like `floor`, for exactly two classes; arguments and errors are the same."""
     return find_floor(Problem.read(X, y, adversary, sample_weight), progress=progress)
 
 
@@ -117,43 +117,43 @@ def curve(
 ) -> Curve | MulticlassCurve:
     """Compute the floors of a whole grid of budgets: each is that of `lossfloor.floor`, exactly.
 
-    Balls of one norm take one pass over the pairs of examples for all budgets, other adversaries one pass each.  With
+    Balls of one norm need one pass over the pairs of examples for all budgets, other adversaries one pass each.  With
     more than two classes each budget has a pass of its own, and takes over the conflicts that smaller ones found.
 
     Parameters
     ----------
     X : array_like, shape (n, ...)
     y : array_like, shape (n,)
-        Labels of two classes or more.
+        Labels of two or more classes.
     family : type or callable
         `L1`, `L2`, `Linf` or `Lp`; or a function that makes an adversary of a budget, a Fraction.  What it makes is
         taken as it is: the adversaries may be of any kind, and a larger budget need not let them do more.  It is called
-        once for each budget, so `Curve.eps_at` and the separation are not to be had.
+        once per budget, so `Curve.eps_at` and the separation are not available.
     eps : array_like, shape (k,)
-        Budgets, non-negative, read as the decimals that print them; sorted, each kept once.
+        Non-negative budgets, read as their decimal representations; sorted, duplicates removed.
     unit : number, default 1
-        How many units of the data make one unit of eps.  A function has to take care of this itself.
+        How many data units make one unit of eps.  A function has to take care of this itself.
     p : number, optional
         Order of the norm, for `Lp` only.
     sample_weight : array_like, shape (n,), optional
         Positive weights.
     gap : float, default 1e-4
-        More than two classes: the difference of the bounds that is good enough; positive.
+        More than two classes: difference of the bounds at which to stop; positive.
     time_limit : float, optional
         More than two classes: seconds for the whole curve; positive.  What is left is divided evenly among the budgets
         still to be solved; where it does not suffice, the bounds found by then are returned.
     progress : callable, optional
-        Called with (stage, done, in all) as the work goes on.
+        Called with (stage, done, total) during the work.
 
     Returns
     -------
     Curve or MulticlassCurve
-        Of two classes, or of more.
+        For two classes, or for more.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the message names it.
+        If an argument is invalid; the message names it.
 
     Examples
     --------

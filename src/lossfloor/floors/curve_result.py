@@ -67,7 +67,7 @@ class BaseCurve(abc.ABC):
 
     @abc.abstractmethod
     def upper(self, loss: Any = "cross-entropy", *, costs: Any = None) -> Doubles:
-        """Return at each budget a loss that some classifier reaches, shape (k,)."""
+        """Return the upper bound of a loss at each budget, shape (k,)."""
 
     def loss(self, loss: Any, *, costs: Any = None) -> Doubles:
         """Return the floor of any loss at each budget, shape (k,): a lower bound if `status` is "bounds"."""
@@ -149,7 +149,7 @@ class BaseCurve(abc.ABC):
         """Return what `summary` has for this kind of curve alone."""
 
     def summary(self) -> dict[str, Any]:
-        """Return the curve as JSON can hold it (the keys of ``lossfloor curve --json``).
+        """Return the curve in a form JSON can represent (the keys of ``lossfloor curve --json``).
 
         It has the key "adversaries", what is special about that of each budget, where they differ in more than a radius
         that is the budget.

@@ -58,7 +58,7 @@ class LossBounds:
     ----------
     loss : Loss
     lower, upper : float
-        Bounds of the smallest robust loss, mean over the weighted examples.
+        Bounds of the smallest robust loss, weighted mean over the examples.
     relaxed : float
         Upper bound of the problem restricted to conflicts of up to `max_degree` examples; the upper bound if there
         is no `max_degree`.

@@ -44,9 +44,9 @@ class MulticlassFloor(BaseFloor):
     n_examples, n_edges, n_isolated : int
         Number of examples, of pairs of examples in conflict, and of examples without conflict.
     weights_exact : bool
-        Whether the integer weights are exactly in proportion to those given.
+        Whether the integer weights are exactly proportional to the given weights.
     seconds : dict
-        Wall-clock seconds that each stage took.
+        Wall-clock seconds per stage.
 
     Examples
     --------
@@ -171,7 +171,7 @@ class MulticlassFloor(BaseFloor):
         Parameters
         ----------
         min_correct : float, default 0
-            Raise the probability of each example's own class to at least this, in [0, 1].
+            Minimum probability of each example's own class, in [0, 1].
         loss : Loss, str or callable, default "cross-entropy"
             Whose solution it is.
 
@@ -239,7 +239,7 @@ class MulticlassFloor(BaseFloor):
         Parameters
         ----------
         X, y : array_like, optional
-            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+            The data.  Required after `load`; by default the data from which the floor was computed.
         loss : Loss or str, default "cross-entropy"
             Cross-entropy, 0-1 or Brier loss.
         adversary : Adversary, optional
@@ -254,7 +254,7 @@ class MulticlassFloor(BaseFloor):
         CertificateError
             If the bound is not proved for this data.
         ValueError
-            If the data is needed and not given.
+            If the data are required but not given.
         """
         X, y, adversary = self._given_for_proof(X, y, adversary)
         matrix = None if adversary is None else adversary.matrix
@@ -274,10 +274,10 @@ class MulticlassFloor(BaseFloor):
         Parameters
         ----------
         X : array_like, optional
-            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+            The data.  Required after `load`; by default the data from which the floor was computed.
         loss : Loss, str or callable, default "cross-entropy"
         adversary : Adversary, optional
-            Needed after `load` for one whose functions are not part of a file.
+            Required after `load` if its functions are not stored in the file.
 
         Returns
         -------
@@ -286,9 +286,9 @@ class MulticlassFloor(BaseFloor):
         Raises
         ------
         TypeError
-            If the adversary knows no points (`Precomputed`).
+            If the adversary does not know the points (`Precomputed`).
         ValueError
-            If the data is needed and not given, or `adversary` is not that of this floor.
+            If the data are required but not given, or `adversary` is not that of this floor.
         """
         X, adversary = self._given_for_attack(X, adversary)
         chosen = losses.resolve(loss)
@@ -320,14 +320,14 @@ class MulticlassFloor(BaseFloor):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MulticlassFloor:
-        """Read a floor that `save` wrote.  Nothing is proved by reading: call `verify` with the data.
+        """Read a floor written by `save`.  Loading proves nothing: call `verify` with the data.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it is something else or damaged.
+            If it has another format or is damaged.
         CertificateError
             If a part of a certificate is missing or of the wrong kind.
         """
@@ -368,7 +368,7 @@ class MulticlassFloor(BaseFloor):
     def fields(self) -> dict[str, str]:
         """Return what else a printer shows, worded, by its name: the proof first."""
         summary = self._own_summary()
-        proof = "exact: nothing conflicts"
+        proof = "exact: no conflicts"
         if self.status == "bounds":
             proof = "no classifier is below the first number; some classifier achieves the second"
         if self.max_degree is not None:

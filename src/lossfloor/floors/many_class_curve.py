@@ -74,7 +74,7 @@ class MulticlassCurve(BaseCurve):
         return found
 
     def upper(self, loss: Any = "cross-entropy", *, costs: Any = None) -> Doubles:
-        """Return at each budget a loss that some classifier reaches, shape (k,)."""
+        """Return the upper bound of a loss at each budget, shape (k,)."""
         found = np.array([one.bounds(loss, costs=costs)[1] for one in self.floors])
         for i in reversed(range(len(self._grows))):
             if self._grows[i]:
@@ -122,7 +122,7 @@ def find_curve_bounds(
     limits : Limits
         Its time is that of the whole curve: each budget gets an even share of what is left, each loss half of that.
     progress : callable, optional
-        Called with ("budgets", done, in all).
+        Called with ("budgets", done, total).
 
     Returns
     -------

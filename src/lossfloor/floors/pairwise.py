@@ -1,4 +1,4 @@
-r"""Floors of every two classes, and what they say of all classes together.
+r"""Floors of every two classes, and what they imply for all classes together.
 
 Two bounds for k classes follow from floors of two, without a conflict of three examples (``docs/multiclass.md`` has the
 proofs).  Whatever a classifier of k classes does, on the examples of two classes it is no better than a classifier of
@@ -50,7 +50,7 @@ class PairwiseFloors:
     floors : dict
         The `Floor` of each pair of classes, by their positions (i, j), i < j.
     seconds : float
-        Wall-clock time of all of it.
+        Total wall-clock time.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class PairwiseFloors:
                 raise ValueError(must(name, f"one of the classes {self.classes.tolist()}", label))
             places.append(int(place[0]))
         if places[0] == places[1]:
-            raise ValueError(must("second", "another class than the first", second))
+            raise ValueError(must("second", "different from the first class", second))
         return self.floors[min(places), max(places)]
 
     def matrix(self, loss: Any = "cross-entropy") -> npt.NDArray[np.float64]:
@@ -98,7 +98,7 @@ class PairwiseFloors:
         Returns
         -------
         ndarray of float64, shape (k, k)
-            Symmetric; zero on the diagonal.  Lower bounds where an adversary leaves pairs of examples open.
+            Symmetric; zero on the diagonal.  Lower bounds if some pairs of examples remain undecided.
         """
         chosen = losses.resolve(loss)
         table = np.zeros((len(self.classes), len(self.classes)))
@@ -116,14 +116,14 @@ class PairwiseFloors:
         Returns
         -------
         float
-            Mean over all weighted examples.  `lossfloor.floor` gives better ones, at more cost.
+            Weighted mean over all examples.  `lossfloor.floor` gives better ones, at more cost.
         """
         return sum(share for _, share in self.best_pairs(loss))
 
     def best_pairs(self, loss: Any = "cross-entropy") -> list[tuple[tuple[Any, Any], float]]:
-        """Return the disjoint pairs of classes whose floors add up to most, with what each adds to the mean loss.
+        """Return the disjoint pairs of classes with the largest total floor, and each one's share of the mean loss.
 
-        Up to 16 classes all ways to pair them are compared; for more, the pair that adds most is taken again and again.
+        For up to 16 classes all pairings are compared; for more, the pair that adds most is chosen repeatedly.
         """
         table = self.matrix(loss)
         gains = table * (self.weights[:, None] + self.weights[None, :]) / int(self.weights.sum())
@@ -138,7 +138,7 @@ class PairwiseFloors:
         return [((self.classes[i].item(), self.classes[j].item()), float(table[i, j])) for i, j in order[:count]]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table with a row for each pair of classes.
+        """Return a table with one row per pair of classes.
 
         Returns
         -------
@@ -246,13 +246,13 @@ def pairwise_floors(
     X : array_like, shape (n, ...)
         Examples, as the adversary takes them; nothing is rescaled.
     y : array_like, shape (n,)
-        Labels of two classes or more.
+        Labels of two or more classes.
     adversary : Adversary
-        Who may move each example where, such as ``lossfloor.L2(2.5, unit=255)``.
+        The adversary, such as ``lossfloor.L2(2.5, unit=255)``.
     sample_weight : array_like, shape (n,), optional
         Positive weights, as for `lossfloor.floor`.
     progress : callable, optional
-        Called with ("pairs of classes", done, in all).
+        Called with ("pairs of classes", done, total).
 
     Returns
     -------
@@ -261,7 +261,7 @@ def pairwise_floors(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the message names it.
+        If an argument is invalid; the message names it.
 
     References
     ----------
@@ -330,7 +330,7 @@ def one_vs_rest_bound(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the message names it.
+        If an argument is invalid; the message names it.
 
     Examples
     --------

@@ -41,9 +41,9 @@ class BaseFloor(abc.ABC):
     classes : ndarray, shape (k,)
         The labels.
     weights_exact : bool
-        Whether the integer weights are exactly in proportion to those given.
+        Whether the integer weights are exactly proportional to the given weights.
     seconds : dict
-        Wall-clock seconds that each stage took.
+        Wall-clock seconds per stage.
     """
 
     #: The format of files, and its version.
@@ -91,17 +91,17 @@ class BaseFloor(abc.ABC):
             classifier keeps on the true class (a vectorised function on [0, 1], finite above 0).  For more than two
             classes it has to be convex.
         costs : mapping, optional
-            A positive cost for each class label, by which the loss of its examples is multiplied.
+            A positive cost per class label that multiplies the loss of its examples.
 
         Returns
         -------
         float
-            Mean over the weighted examples.
+            Weighted mean over the examples.
 
         Raises
         ------
         TypeError, ValueError
-            If the loss is not known, increases or is not convex, or `costs` does not name every class.
+            If the loss is unknown, increasing or not convex, or `costs` does not list every class.
 
         Examples
         --------
@@ -117,7 +117,7 @@ class BaseFloor(abc.ABC):
         return self._lower_bound(losses.resolve(loss), self._costs(costs))
 
     def bounds(self, loss: Any, *, costs: Mapping[Any, Any] | None = None) -> tuple[float, float]:
-        """Return a proved lower and upper bound of the smallest robust loss: the same number twice if exact.
+        """Return proved lower and upper bounds on the smallest robust loss; equal if exact.
 
         Parameters
         ----------
@@ -267,7 +267,7 @@ class BaseFloor(abc.ABC):
         return {}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table with a row for each example.
+        """Return a table with one row per example.
 
         Returns
         -------
@@ -310,7 +310,7 @@ class BaseFloor(abc.ABC):
         return X, adversary
 
     def _is_against(self, adversary: Adversary) -> bool:
-        """Tell whether an adversary is that of this floor.
+        """Return whether an adversary is that of this floor.
 
         The digest of a matrix does not count: it may come in another type, and its entries are checked one by one.
         """
@@ -349,7 +349,7 @@ class BaseFloor(abc.ABC):
         """Return what `summary` has for this kind of floor alone; it may replace what all have."""
 
     def summary(self) -> dict[str, Any]:
-        """Return the main results as JSON can hold them (the keys of ``lossfloor floor --json``).
+        """Return the main results in a form JSON can represent (the keys of ``lossfloor floor --json``).
 
         If `status` is "bounds", the key "upper" holds the upper bounds of the losses.  Of more than two classes, the
         cross-entropy and the 0-1 loss are solved if they have not been.

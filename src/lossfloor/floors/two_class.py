@@ -92,12 +92,12 @@ class Floor(BaseFloor):
 
     @property
     def lower(self) -> Floor:
-        """The floor of the sure conflicts: this one."""
+        """The floor of the certain conflicts: this floor itself."""
         return self
 
     @property
     def upper(self) -> Floor:
-        """The floor of all possible conflicts: another one if `status` is "bounds", else this one."""
+        """The floor with undecided pairs counted as conflicts; this floor itself unless `status` is "bounds"."""
         return self if self._upper is None else self._upper
 
     @property
@@ -294,7 +294,7 @@ class Floor(BaseFloor):
         Parameters
         ----------
         X : array_like, optional
-            The data.  Needed after `load`; otherwise the data that the floor was made from is taken.
+            The data.  Required after `load`; by default the data from which the floor was computed.
         adversary : Adversary, optional
             Required after `load` if its functions are not stored in the file.
 

@@ -1,4 +1,4 @@
-"""Floors over a grid of budgets, and the budget at which a loss is first reached."""
+"""Floors over a grid of budgets, and the smallest budget at which a loss is reached."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Curve(BaseCurve):
         Returns
         -------
         float or None
-            A floor jumps only where a pair of examples begins to conflict.  This is the budget of the pair at which
+            A floor changes only where a pair of examples starts to conflict.  This is the budget of the pair at which
             the value is first reached, rounded up to a float at which it *is* reached; None if the largest budget of
             the curve does not reach it.
 
@@ -162,7 +162,7 @@ class Curve(BaseCurve):
         given: list[tuple[Any, float]] = [(name, wanted) for name, wanted in chosen.items() if wanted is not None]
         if loss is not None:
             if value is None:
-                raise TypeError("'loss' needs 'value', what it has to reach")
+                raise TypeError("'loss' needs 'value', the value to reach")
             given.append((loss, value))
         if len(given) != 1:
             raise TypeError("give exactly one of 'cross_entropy', 'zero_one', 'brier' and 'loss'")

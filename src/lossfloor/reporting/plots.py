@@ -79,7 +79,7 @@ def plot_curve(
     Raises
     ------
     TypeError, ValueError
-        If `losses` is empty or names a loss that nobody knows.
+        If `losses` is empty or contains an unknown loss.
 
     Examples
     --------

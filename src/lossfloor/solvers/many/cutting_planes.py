@@ -197,7 +197,7 @@ class CuttingPlanes:
         return None
 
     def _solved_well(self, gap: float) -> bool:
-        """Tell whether a solution of the master problem is as good as the gap asks for."""
+        """Return whether a solution of the master problem is as good as the gap asks for."""
         return self.solved_to <= _WELL * gap
 
     def _point(self, stage: _Stage, gap: float) -> Doubles:

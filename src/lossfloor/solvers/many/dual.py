@@ -184,7 +184,7 @@ def _spread(data: npt.NDArray[Any]) -> int:
 
 
 def _inside(points: npt.NDArray[Any], steps: Integers, radii: list[Fraction]) -> bool:
-    """Tell exactly whether the mean of some points with whole weights is within all their squared radii.
+    """Decide exactly whether the mean of some points with whole weights is within all their squared radii.
 
     With the sum T of the weights t and the inner products G of the points (less the first of them),
     ``T^2 |x_i - c|^2 = T^2 G_ii - 2 T sum_j t_j G_ij + sum_jl t_j t_l G_jl``.
