@@ -11,7 +11,7 @@ import pytest
 from neighbourhoods import check_pairs, conflicts_of
 
 from lossfloor.adversaries import Box, Linf, WeightedLp
-from lossfloor.adversaries._pairs import Ends
+from lossfloor.adversaries.geometry.deciding import Ends
 
 N, LEFT = 30, 14
 AMOUNTS = [0, 0.1, 0.2, "1/3", 1, 2, math.inf]

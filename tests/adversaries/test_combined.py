@@ -32,9 +32,9 @@ from lossfloor.adversaries import (
     SparseLinf,
     Union,
     WeightedLp,
-    bodies,
     from_config,
 )
+from lossfloor.adversaries.geometry import bodies
 from lossfloor.exceptions import CertificateError
 
 N, LEFT = 10, 5
@@ -337,7 +337,7 @@ def test_the_floor_of_any_graph_between_is_between() -> None:
 def test_the_upper_certificate_does_not_prove_the_sure_conflicts() -> None:
     X, y, adversary = open_case()
     floor = lf.floor(X, y, adversary)
-    floor.upper._open_conflict = False
+    floor.upper._undecided = False
     with pytest.raises(CertificateError, match="carry flow but do not conflict"):
         floor.upper.verify()
 

@@ -17,9 +17,9 @@ import pytest
 
 import lossfloor as lf
 from lossfloor.adversaries import Ellipsoid, WeightedLp
-from lossfloor.adversaries._pairs import sum_bounds, unpack
 from lossfloor.adversaries.box import Box
-from lossfloor.adversaries.gauges import GaugeBall
+from lossfloor.adversaries.geometry.deciding import sum_bounds, unpack
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
 
 Points = npt.NDArray[Any]
 #: Tells whether two points are at most so far apart.

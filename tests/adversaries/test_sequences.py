@@ -13,6 +13,7 @@ from rapidfuzz.distance import Levenshtein
 
 from lossfloor.adversaries import EditDistance, Substitution
 from lossfloor.adversaries.edit_distance import edit_distance
+from lossfloor.adversaries.geometry import deciding
 from lossfloor.exceptions import MissingDependencyError
 
 N, LEFT = 24, 11
@@ -67,11 +68,9 @@ def test_edit_distance_against_rapidfuzz() -> None:
 
 
 def test_rows_are_cut_into_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lossfloor.adversaries import _pairs
-
     data = EditDistance(1).as_data(words(np.random.default_rng(0), "ab", 5), N)
     expected = conflicts_of(EditDistance(1), data, LEFT)[0]
-    monkeypatch.setattr(_pairs, "_PAIRS_AT_ONCE", 40)
+    monkeypatch.setattr(deciding, "_PAIRS_AT_ONCE", 40)
     np.testing.assert_array_equal(conflicts_of(EditDistance(1), data, LEFT)[0], expected)
 
 

@@ -10,7 +10,8 @@ import pytest
 from neighbourhoods import check_pairs, conflicts_of
 from scipy import ndimage, sparse
 
-from lossfloor.adversaries import CustomAdversary, FiniteSets, Geometric, Hamming, SparseLinf, _slots
+from lossfloor.adversaries import CustomAdversary, FiniteSets, Geometric, Hamming, SparseLinf
+from lossfloor.adversaries.geometry import few_changes
 
 N, LEFT = 24, 11
 
@@ -117,7 +118,7 @@ def test_large_tables_of_ways_are_not_made(monkeypatch: pytest.MonkeyPatch) -> N
     X = rng.integers(0, 4, (N, 30))
     adversary = SparseLinf(rng.integers(9, 18, N), rng.integers(0, 4, N))
     expected = conflicts_of(adversary, X, LEFT)[0]
-    monkeypatch.setattr(_slots, "_LARGEST_TABLE", 0)
+    monkeypatch.setattr(few_changes, "_LARGEST_TABLE", 0)
     np.testing.assert_array_equal(conflicts_of(adversary, X, LEFT)[0], expected)
     assert 0 < expected.mean() < 1
 

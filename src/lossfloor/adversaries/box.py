@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor._checks import as_fraction, as_points, must
-from lossfloor.adversaries import _meeting, _pairs
-from lossfloor.adversaries._pairs import U, fractions
-from lossfloor.adversaries._tables import Amount, FeatureTable
 from lossfloor.adversaries.base import Index, as_budgets, check_count, pick, show_budgets
-from lossfloor.adversaries.bodies import AxisBox, ConvexAdversary
-from lossfloor.adversaries.gauges import Matrix, float_margin, paired_points
+from lossfloor.adversaries.geometry import common_points, deciding
+from lossfloor.adversaries.geometry.bodies import AxisBox, ConvexAdversary
+from lossfloor.adversaries.geometry.deciding import U, fractions
+from lossfloor.adversaries.geometry.feature_amounts import Amount, FeatureTable
+from lossfloor.adversaries.geometry.gauge_balls import Matrix, float_margin, paired_points
 from lossfloor.graphs.rows import ConflictRows
 from lossfloor.reporting.numbers import show_number
 
@@ -204,7 +204,7 @@ class Box(ConvexAdversary):
         """
         centres = as_points("points", points)
         boxes = self._boxes(centres, index)
-        return _meeting.in_all_intervals(centres, [box.low for box in boxes], [box.high for box in boxes])
+        return common_points.in_all_intervals(centres, [box.low for box in boxes], [box.high for box in boxes])
 
     def conflicts(
         self,
@@ -227,7 +227,7 @@ class Box(ConvexAdversary):
         ]
         ranks = np.empty((4, max(n, len(XB)), d), dtype=np.int64)
         for j in range(d):
-            ends = _pairs.Ends([*shifts[0][0], *shifts[1][0]])
+            ends = deciding.Ends([*shifts[0][0], *shifts[1][0]])
             for side, (X, _) in enumerate(sides):
                 for first, (_, codes) in zip((0, len(shifts[0][0])), shifts, strict=True):
                     ends.add(X[:, j], codes[side][:, j] + first)
@@ -241,8 +241,8 @@ class Box(ConvexAdversary):
             )
             return overlapping
 
-        for start, _, flags in _pairs.all_features(n, len(XB), d, feature):
-            yield _pairs.bit_rows(start, flags)
+        for start, _, flags in deciding.all_features(n, len(XB), d, feature):
+            yield deciding.bit_rows(start, flags)
 
     def _shifts(
         self, table: FeatureTable, sign: int, sides: list[tuple[int, Index | None]], d: int
@@ -306,9 +306,9 @@ class Box(ConvexAdversary):
                 if bridge == 0:
                     return math.inf
                 needed = max(needed, abs(step) / (bridge * self.unit))
-            return _pairs.least_double(float(needed), lambda eps: eps >= needed)
+            return deciding.least_double(float(needed), lambda eps: eps >= needed)
 
-        return _pairs.critical_matrix(len(XA), len(XB), of_pair)
+        return deciding.critical_matrix(len(XA), len(XB), of_pair)
 
 
 def _times(amount: Amount, scale: Fraction) -> Amount:

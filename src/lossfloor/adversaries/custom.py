@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import must
-from lossfloor.adversaries import _mixed, _pairs
 from lossfloor.adversaries.base import Adversary, Index
+from lossfloor.adversaries.combined import mixed_pairs
 from lossfloor.adversaries.finite_sets import as_objects
+from lossfloor.adversaries.geometry import deciding
 from lossfloor.graphs.rows import ConflictRows
 
 
@@ -124,9 +125,9 @@ class CustomAdversary(Adversary):
     ) -> Iterator[ConflictRows]:
         """Ask for every pair, some rows at a time."""
         m = len(XB)
-        for start, stop in _pairs.row_pieces(len(XA), m, 2048):
+        for start, stop in deciding.row_pieces(len(XA), m, 2048):
             answers = np.array([[_CODES[self.conflict(a, b)] for b in XB] for a in XA[start:stop]], dtype=np.int8)
-            yield _mixed.Piece(start, answers == 1, answers == -1).rows()
+            yield mixed_pairs.Piece(start, answers == 1, answers == -1).rows()
 
 
 _CODES = {True: 1, False: 0, None: -1}

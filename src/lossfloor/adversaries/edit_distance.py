@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import must
-from lossfloor.adversaries import _pairs, _slots
-from lossfloor.adversaries._sequences import Sentence, as_sentences, like
 from lossfloor.adversaries.base import Adversary, Index, check_count
+from lossfloor.adversaries.geometry import deciding, few_changes
+from lossfloor.adversaries.geometry.sequences import Sentence, as_sentences, like
 from lossfloor.distances.sweep import thread_count
 from lossfloor.exceptions import MissingDependencyError
 from lossfloor.graphs.rows import ConflictRows
@@ -49,10 +49,10 @@ class EditDistance(Adversary):
     name: ClassVar[str] = "edit-distance"
 
     def __init__(self, k: Any) -> None:
-        self.k = _slots.as_counts("k", k)
+        self.k = few_changes.as_counts("k", k)
 
     def __repr__(self) -> str:
-        return f"EditDistance(k={_slots.show_counts(self.k)})"
+        return f"EditDistance(k={few_changes.show_counts(self.k)})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EditDistance) and self.k == other.k
@@ -62,7 +62,7 @@ class EditDistance(Adversary):
 
     def config(self) -> dict[str, Any]:
         """Return the name and the budgets."""
-        return {"name": self.name, "k": _slots.config_counts(self.k)}
+        return {"name": self.name, "k": few_changes.config_counts(self.k)}
 
     def as_data(self, X: Any, n: int) -> npt.NDArray[np.object_]:
         """Check that X holds `n` strings, or `n` sequences of hashable tokens.
@@ -99,13 +99,13 @@ class EditDistance(Adversary):
         sentences, others = as_sentences("X", X), as_sentences("Z", Z)
         if len(sentences) != len(others):
             raise ValueError(must("Z", f"of {len(sentences)} examples, like X", f"{len(others)}"))
-        budgets = _slots.pick_counts(self.k, index, len(sentences))
+        budgets = few_changes.pick_counts(self.k, index, len(sentences))
         triples = zip(sentences, others, budgets, strict=True)
         return np.array([edit_distance(x, z, k) <= k for x, z, k in triples], dtype=np.bool_)
 
     def conflict(self, a: Sentence, b: Sentence, *, index: Index | None = None) -> bool:
         """Tell whether two examples are at most as far apart as both together may be edited."""
-        limit = sum(_slots.pick_counts(self.k, index, 2))
+        limit = sum(few_changes.pick_counts(self.k, index, 2))
         return edit_distance(a, b, limit) <= limit
 
     def meet(self, points: Any, *, index: Index | None = None) -> Sentence | None:
@@ -130,7 +130,7 @@ class EditDistance(Adversary):
         if len(sentences) != 2:
             raise ValueError(must("points", "two examples", f"{len(sentences)}"))
         a, b = sentences
-        first, second = _slots.pick_counts(self.k, index, 2)
+        first, second = few_changes.pick_counts(self.k, index, 2)
         path = _path(a, b)
         if len(path) > first + second:
             return None
@@ -168,12 +168,12 @@ class EditDistance(Adversary):
             raise MissingDependencyError(
                 "conflicts under EditDistance need RapidFuzz: pip install 'lossfloor[strings]'"
             ) from None
-        left = np.array(_slots.pick_counts(self.k, index_a, len(XA)), dtype=np.int64)
-        right = np.array(_slots.pick_counts(self.k, index_b, len(XB)), dtype=np.int64)
+        left = np.array(few_changes.pick_counts(self.k, index_a, len(XA)), dtype=np.int64)
+        right = np.array(few_changes.pick_counts(self.k, index_b, len(XB)), dtype=np.int64)
         rows, columns = _as_strings(XA, XB)
         longest = max(map(len, (*rows, *columns)))
         cutoff = min(int(left.max() + right.max()), longest)
-        for start, stop in _pairs.row_pieces(len(XA), len(XB)):
+        for start, stop in deciding.row_pieces(len(XA), len(XB)):
             distances = process.cdist(
                 rows[start:stop],
                 columns,
@@ -182,7 +182,7 @@ class EditDistance(Adversary):
                 dtype=np.int32,
                 workers=thread_count(),
             )
-            yield _pairs.bit_rows(start, distances <= left[start:stop, None] + right[None, :])
+            yield deciding.bit_rows(start, distances <= left[start:stop, None] + right[None, :])
 
     def critical_eps(
         self,
@@ -199,7 +199,7 @@ class EditDistance(Adversary):
         ndarray of float64, shape (n, m)
             Half the distance, rounded up to a whole number; no rounding otherwise.
         """
-        distances = _pairs.critical_matrix(len(XA), len(XB), lambda i, j: float(edit_distance(XA[i], XB[j])))
+        distances = deciding.critical_matrix(len(XA), len(XB), lambda i, j: float(edit_distance(XA[i], XB[j])))
         return np.ceil(distances / 2)
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor._checks import must
-from lossfloor.adversaries._pairs import U, fractions
 from lossfloor.adversaries.base import Index
-from lossfloor.adversaries.bodies import Body, Ellipse, quadratic_form
-from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin
+from lossfloor.adversaries.geometry.bodies import Body, Ellipse, quadratic_form
+from lossfloor.adversaries.geometry.deciding import U, fractions
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall, Matrix, float_margin
 from lossfloor.adversaries.norms import unscaled
 from lossfloor.distances.routes import gamma
 

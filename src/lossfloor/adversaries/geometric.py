@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import as_fraction, as_points, must
-from lossfloor.adversaries import _slots
 from lossfloor.adversaries.base import Adversary, Index, check_count
 from lossfloor.adversaries.finite_sets import from_lists, shared_outcomes
+from lossfloor.adversaries.geometry import few_changes
 from lossfloor.graphs.rows import ConflictRows
 from lossfloor.reporting.numbers import show_number
 
@@ -68,7 +68,7 @@ class Geometric(Adversary):
         self.rotations = tuple(dict.fromkeys(as_fraction("rotations", angle) for angle in angles))
         if not self.rotations:
             raise ValueError(must("rotations", "at least one angle", "none"))
-        self.shifts = _slots.as_counts("shifts", shifts)
+        self.shifts = few_changes.as_counts("shifts", shifts)
         self.shape = None if shape is None else _as_shape(shape)
         if as_fraction("decimals", decimals) not in range(16):
             raise ValueError(must("decimals", "a whole number from 0 to 15", decimals))
@@ -83,7 +83,7 @@ class Geometric(Adversary):
 
     def __repr__(self) -> str:
         angles = ", ".join(show_number(angle) for angle in self.rotations)
-        return f"Geometric(rotations=[{angles}], shifts={_slots.show_counts(self.shifts)})"
+        return f"Geometric(rotations=[{angles}], shifts={few_changes.show_counts(self.shifts)})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Geometric) and self.config() == other.config()
@@ -96,7 +96,7 @@ class Geometric(Adversary):
         return {
             "name": self.name,
             "rotations": [str(angle) for angle in self.rotations],
-            "shifts": _slots.config_counts(self.shifts),
+            "shifts": few_changes.config_counts(self.shifts),
             "shape": None if self.shape is None else list(self.shape),
             "decimals": self.decimals,
         }
@@ -117,7 +117,7 @@ class Geometric(Adversary):
         if len(images) != n:
             raise ValueError(must("X", f"of {n} examples, one a label", f"{len(images)} examples"))
         check_count("shifts", self.shifts, n)
-        shifts = _slots.pick_counts(self.shifts, None, n)
+        shifts = few_changes.pick_counts(self.shifts, None, n)
         for i, (image, shift) in enumerate(zip(images, shifts, strict=True)):
             if next(self.outcomes(image, shift), None) is None:
                 raise ValueError(must("X", "images with an outcome inside the limits", f"none for example {i}"))
@@ -182,7 +182,7 @@ class Geometric(Adversary):
         images, others = self._as_images("X", X), self._as_images("Z", Z)
         if images.shape != others.shape:
             raise ValueError(must("Z", f"of shape {images.shape}, like X", f"shape {others.shape}"))
-        shifts = _slots.pick_counts(self.shifts, index, len(images))
+        shifts = few_changes.pick_counts(self.shifts, index, len(images))
         return np.array(
             [
                 any(np.array_equal(outcome, z) for outcome in self.outcomes(x, shift))
@@ -208,7 +208,7 @@ class Geometric(Adversary):
         ndarray, shape (height, width) or (height, width, channels), or None
         """
         images = self._as_images("points", points)
-        shifts = _slots.pick_counts(self.shifts, index, len(images))
+        shifts = few_changes.pick_counts(self.shifts, index, len(images))
         sets = [
             {outcome.tobytes() for outcome in self.outcomes(x, shift)}
             for x, shift in zip(images[1:], shifts[1:], strict=True)
@@ -230,7 +230,7 @@ class Geometric(Adversary):
         numbers: dict[bytes, int] = {}
         sides = []
         for images, index in ((XA, index_a), (XB, index_b)):
-            shifts = _slots.pick_counts(self.shifts, index, len(images))
+            shifts = few_changes.pick_counts(self.shifts, index, len(images))
             rows = []
             for image, shift in zip(images, shifts, strict=True):
                 digests = dict.fromkeys(hashlib.sha256(o.tobytes()).digest() for o in self.outcomes(image, shift))

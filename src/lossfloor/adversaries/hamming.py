@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import must
-from lossfloor.adversaries import _pairs, _slots
 from lossfloor.adversaries.base import Adversary, Index, check_count
+from lossfloor.adversaries.geometry import deciding, few_changes
 from lossfloor.distances import PairSweep, Radii
 from lossfloor.graphs.rows import BitRows, ConflictRows
 
@@ -52,10 +52,10 @@ class Hamming(Adversary):
     name: ClassVar[str] = "hamming"
 
     def __init__(self, k: Any) -> None:
-        self.k = _slots.as_counts("k", k)
+        self.k = few_changes.as_counts("k", k)
 
     def __repr__(self) -> str:
-        return f"Hamming(k={_slots.show_counts(self.k)})"
+        return f"Hamming(k={few_changes.show_counts(self.k)})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Hamming) and self.k == other.k
@@ -65,7 +65,7 @@ class Hamming(Adversary):
 
     def config(self) -> dict[str, Any]:
         """Return the name and the budgets."""
-        return {"name": self.name, "k": _slots.config_counts(self.k)}
+        return {"name": self.name, "k": few_changes.config_counts(self.k)}
 
     def as_data(self, X: Any, n: int) -> npt.NDArray[Any]:
         """Check that X is a table with `n` rows.
@@ -104,12 +104,12 @@ class Hamming(Adversary):
         if centres.shape != points.shape:
             raise ValueError(must("Z", f"of shape {centres.shape}, like X", f"shape {points.shape}"))
         changed = np.count_nonzero(_different(centres, points), axis=1)
-        return np.asarray(changed <= _slots.pick_counts(self.k, index, len(centres)))
+        return np.asarray(changed <= few_changes.pick_counts(self.k, index, len(centres)))
 
     def conflict(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, index: Index | None = None) -> bool:
         """Tell whether two examples differ in at most as many features as both together may change."""
         differing = sum(x != y for x, y in zip(a.tolist(), b.tolist(), strict=True))
-        return int(differing) <= sum(_slots.pick_counts(self.k, index, 2))
+        return int(differing) <= sum(few_changes.pick_counts(self.k, index, 2))
 
     def meet(self, points: Any, *, index: Index | None = None) -> npt.NDArray[Any] | None:
         """Return a row that all the examples given may be moved to.
@@ -131,7 +131,7 @@ class Hamming(Adversary):
         Algorithmica 37, 2003: the search for more than two.
         """
         rows = as_table("points", points)
-        budgets = _slots.pick_counts(self.k, index, len(rows))
+        budgets = few_changes.pick_counts(self.k, index, len(rows))
         return _closest(rows[0].copy(), budgets[0], rows, budgets)
 
     def conflicts(
@@ -148,8 +148,8 @@ class Hamming(Adversary):
         the number of differing features an l1 distance of small integers.
         """
         left, right = (
-            _slots.pick_counts(self.k, index_a, len(XA)),
-            _slots.pick_counts(self.k, index_b, len(XB)),
+            few_changes.pick_counts(self.k, index_a, len(XA)),
+            few_changes.pick_counts(self.k, index_b, len(XB)),
         )
         codes = _encoded(np.concatenate([XA, XB]))
         sizes = codes.max(axis=0) + 1
@@ -163,11 +163,11 @@ class Hamming(Adversary):
             return
         a, b = codes[: len(XA)], codes[len(XA) :]
         limits = np.array(right, dtype=np.int64)[None, :] + np.array(left, dtype=np.int64)[:, None]
-        for start, stop in _pairs.row_pieces(len(XA), len(XB)):
+        for start, stop in deciding.row_pieces(len(XA), len(XB)):
             differing = np.zeros((stop - start, len(XB)), dtype=np.int32)
             for j in range(codes.shape[1]):
                 differing += a[start:stop, j, None] != b[None, :, j]
-            yield _pairs.bit_rows(start, differing <= limits[start:stop])
+            yield deciding.bit_rows(start, differing <= limits[start:stop])
 
     def critical_eps(
         self,
@@ -184,7 +184,7 @@ class Hamming(Adversary):
         ndarray of float64, shape (n, m)
             Half the number of differing features, rounded up to a whole number; no rounding otherwise.
         """
-        different = _pairs.critical_matrix(
+        different = deciding.critical_matrix(
             len(XA), len(XB), lambda i, j: float(np.count_nonzero(_different(XA[i : i + 1], XB[j : j + 1])))
         )
         return np.ceil(different / 2)

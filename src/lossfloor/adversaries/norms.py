@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor._checks import as_fraction, must
-from lossfloor.adversaries import _meeting
-from lossfloor.adversaries._pairs import U, fractions
 from lossfloor.adversaries.base import Index
-from lossfloor.adversaries.bodies import AxisBox, Ball, Body
-from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin, paired_points
+from lossfloor.adversaries.geometry import common_points
+from lossfloor.adversaries.geometry.bodies import AxisBox, Ball, Body
+from lossfloor.adversaries.geometry.deciding import U, fractions
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall, Matrix, float_margin, paired_points
 from lossfloor.distances import PairSweep, Radii, Rows, paired_within
 from lossfloor.exact import Order
 from lossfloor.graphs.rows import BitRows, ConflictRows
@@ -120,7 +120,7 @@ class NormBall(GaugeBall):
     def _between(
         self, a: npt.NDArray[Any], b: npt.NDArray[Any], radii: tuple[Fraction, Fraction], dtype: np.dtype[Any]
     ) -> npt.NDArray[Any] | None:
-        return None if self.order != 1 else _meeting.on_staircase(a, b, [Fraction(1)] * len(a), radii, dtype)
+        return None if self.order != 1 else common_points.on_staircase(a, b, [Fraction(1)] * len(a), radii, dtype)
 
     def _gram(self, centres: npt.NDArray[Any]) -> list[list[Fraction]] | None:
         if self.order != 2:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import as_fraction, as_points, must
-from lossfloor.adversaries import _meeting, _pairs, _slots
-from lossfloor.adversaries._pairs import fractions
 from lossfloor.adversaries.base import Adversary, Index, as_budgets, check_count, pick, show_budgets
-from lossfloor.adversaries.gauges import Matrix, paired_points
+from lossfloor.adversaries.geometry import common_points, deciding, few_changes
+from lossfloor.adversaries.geometry.deciding import fractions
+from lossfloor.adversaries.geometry.gauge_balls import Matrix, paired_points
 from lossfloor.graphs.rows import ConflictRows
 from lossfloor.reporting.numbers import show_number
 
@@ -56,14 +56,14 @@ class SparseLinf(Adversary):
     name: ClassVar[str] = "sparse-linf"
 
     def __init__(self, k: Any, eps: Any, unit: Any = 1) -> None:
-        self.k = _slots.as_counts("k", k)
+        self.k = few_changes.as_counts("k", k)
         self.eps = as_budgets("eps", eps)
         self.unit = as_fraction("unit", unit)
         if self.unit <= 0:
             raise ValueError(must("unit", "positive", unit))
 
     def __repr__(self) -> str:
-        budgets = f"k={_slots.show_counts(self.k)}, eps={show_budgets(self.eps)}"
+        budgets = f"k={few_changes.show_counts(self.k)}, eps={show_budgets(self.eps)}"
         return f"SparseLinf({budgets}, unit={show_number(self.unit)})"
 
     def __eq__(self, other: object) -> bool:
@@ -77,7 +77,7 @@ class SparseLinf(Adversary):
         eps = [str(value) for value in self.eps]
         return {
             "name": self.name,
-            "k": _slots.config_counts(self.k),
+            "k": few_changes.config_counts(self.k),
             "eps": eps[0] if len(eps) == 1 else eps,
             "unit": str(self.unit),
         }
@@ -109,7 +109,7 @@ class SparseLinf(Adversary):
         ndarray of bool, shape (n,)
         """
         centres, points = paired_points(X, Z)
-        radii, counts = self._radii(len(centres), index), _slots.pick_counts(self.k, index, len(centres))
+        radii, counts = self._radii(len(centres), index), few_changes.pick_counts(self.k, index, len(centres))
         answer = np.empty(len(centres), dtype=np.bool_)
         for i, (x, z) in enumerate(zip(centres, points, strict=True)):
             steps = [abs(a - b) for a, b in zip(fractions(x), fractions(z), strict=True) if a != b]
@@ -118,8 +118,8 @@ class SparseLinf(Adversary):
 
     def conflict(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, index: Index | None = None) -> bool:
         """Tell exactly whether two examples conflict."""
-        radii, counts = self._radii(2, index), _slots.pick_counts(self.k, index, 2)
-        tally = _slots.count(_ways(a, b, *radii))
+        radii, counts = self._radii(2, index), few_changes.pick_counts(self.k, index, 2)
+        tally = few_changes.count(_ways(a, b, *radii))
         return tally is not None and tally.suffices(*counts)
 
     def meet(self, points: Any, *, index: Index | None = None) -> npt.NDArray[Any] | None:
@@ -147,8 +147,8 @@ class SparseLinf(Adversary):
         if len(pair) != 2:
             raise ValueError(must("points", "two examples", f"{len(pair)}"))
         a, b = pair
-        radii, counts = self._radii(2, index), _slots.pick_counts(self.k, index, 2)
-        chosen = _slots.share_out(_ways(a, b, *radii), *counts)
+        radii, counts = self._radii(2, index), few_changes.pick_counts(self.k, index, 2)
+        chosen = few_changes.share_out(_ways(a, b, *radii), *counts)
         if chosen is None:
             return None
         intervals = []
@@ -161,7 +161,7 @@ class SparseLinf(Adversary):
                 value = y if way == "left" else x
                 intervals.append((value, value))
         wishes = [(x + y) / 2 for x, y in zip(fractions(a), fractions(b), strict=True)]
-        return _meeting.in_intervals(intervals, wishes, pair.dtype)
+        return common_points.in_intervals(intervals, wishes, pair.dtype)
 
     def conflicts(
         self,
@@ -186,15 +186,15 @@ class SparseLinf(Adversary):
         ]
         features = []
         for j in range(d):
-            ends = _pairs.Ends(shifts)
+            ends = deciding.Ends(shifts)
             for (X, _), signed in zip(sides, codes, strict=True):
                 for code in signed:
                     ends.add(X[:, j], code)
             features.append(_feature(ends.ranks()))
-        k_left = _slots.pick_counts(self.k, index_a, len(XA))
-        k_right = _slots.pick_counts(self.k, index_b, len(XB))
-        for start, _, flags in _slots.few_changes(k_left, k_right, d, features.__getitem__):
-            yield _pairs.bit_rows(start, flags)
+        k_left = few_changes.pick_counts(self.k, index_a, len(XA))
+        k_right = few_changes.pick_counts(self.k, index_b, len(XB))
+        for start, _, flags in few_changes.within_changes(k_left, k_right, d, features.__getitem__):
+            yield deciding.bit_rows(start, flags)
 
     def critical_eps(
         self,
@@ -219,8 +219,8 @@ class SparseLinf(Adversary):
             Rounded up to the least double whose decimal suffices; infinity where more features differ than
             the two examples can change together.
         """
-        k_left = _slots.pick_counts(self.k, index_a, len(XA))
-        k_right = _slots.pick_counts(self.k, index_b, len(XB))
+        k_left = few_changes.pick_counts(self.k, index_a, len(XA))
+        k_right = few_changes.pick_counts(self.k, index_b, len(XB))
 
         def of_pair(i: int, j: int) -> float:
             steps = [abs(x - y) for x, y in zip(fractions(XA[i]), fractions(XB[j]), strict=True) if x != y]
@@ -232,12 +232,12 @@ class SparseLinf(Adversary):
             steps.sort(reverse=True)
             needed = max([steps[0] / 2, *steps[spare : spare + 1]]) if steps else Fraction(0)
             needed /= self.unit
-            return _pairs.least_double(float(needed), lambda eps: eps >= needed)
+            return deciding.least_double(float(needed), lambda eps: eps >= needed)
 
-        return _pairs.critical_matrix(len(XA), len(XB), of_pair)
+        return deciding.critical_matrix(len(XA), len(XB), of_pair)
 
 
-def _feature(ranks: list[npt.NDArray[np.int64]]) -> _slots.Feature:
+def _feature(ranks: list[npt.NDArray[np.int64]]) -> few_changes.Feature:
     """Describe a feature by the ranks of low ends, values and high ends, of left and right examples."""
     kinds, numbers = [], []
     for part in (ranks[:3], ranks[3:]):
@@ -245,17 +245,17 @@ def _feature(ranks: list[npt.NDArray[np.int64]]) -> _slots.Feature:
         kinds.append(distinct.T)
         numbers.append(number.reshape(-1))
 
-    def ways(left: Index, right: Index) -> _slots.Ways:
+    def ways(left: Index, right: Index) -> few_changes.Ways:
         low_a, a, high_a = (part[left] for part in kinds[0])
         low_b, b, high_b = (part[right] for part in kinds[1])
-        return _slots.Ways(
+        return few_changes.Ways(
             differ=a != b,
             by_left=(low_a <= b) & (b <= high_a),
             by_right=(low_b <= a) & (a <= high_b),
             together=(low_a <= high_b) & (low_b <= high_a),
         )
 
-    return _slots.Feature(numbers[0], numbers[1], kinds[0].shape[1], kinds[1].shape[1], ways)
+    return few_changes.Feature(numbers[0], numbers[1], kinds[0].shape[1], kinds[1].shape[1], ways)
 
 
 def _ways(a: npt.NDArray[Any], b: npt.NDArray[Any], eps_a: Fraction, eps_b: Fraction) -> list[str]:

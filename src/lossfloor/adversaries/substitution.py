@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import must
-from lossfloor.adversaries import _pairs, _slots
-from lossfloor.adversaries._sequences import Sentence, as_sentences, like
 from lossfloor.adversaries.base import Adversary, Index, check_count
+from lossfloor.adversaries.geometry import deciding, few_changes
+from lossfloor.adversaries.geometry.sequences import Sentence, as_sentences, like
 from lossfloor.graphs.rows import ConflictRows
 
 
@@ -64,10 +64,10 @@ class Substitution(Adversary):
                 self.synonyms[token] = frozenset(others) | {token}
             except TypeError:
                 raise TypeError(must("synonyms", f"made of hashable tokens, for {token!r} too", others)) from None
-        self.k = None if k is None else _slots.as_counts("k", k)
+        self.k = None if k is None else few_changes.as_counts("k", k)
 
     def __repr__(self) -> str:
-        budget = "" if self.k is None else f", k={_slots.show_counts(self.k)}"
+        budget = "" if self.k is None else f", k={few_changes.show_counts(self.k)}"
         return f"Substitution(<{len(self.synonyms)} tokens>{budget})"
 
     def __eq__(self, other: object) -> bool:
@@ -89,7 +89,7 @@ class Substitution(Adversary):
             "synonyms": lists if words else [[token, others] for token, others in lists.items()],
         }
         if self.k is not None:
-            config["k"] = _slots.config_counts(self.k)
+            config["k"] = few_changes.config_counts(self.k)
         return config
 
     @classmethod
@@ -134,7 +134,7 @@ class Substitution(Adversary):
     def _counts(self, sentences: npt.NDArray[np.object_], index: Index | None) -> list[int]:
         if self.k is None:
             return [len(sentence) for sentence in sentences]
-        return _slots.pick_counts(self.k, index, len(sentences))
+        return few_changes.pick_counts(self.k, index, len(sentences))
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
         """Tell for each i whether ``X[i]`` may be changed to ``Z[i]``.
@@ -177,7 +177,7 @@ class Substitution(Adversary):
 
     def conflict(self, a: Sentence, b: Sentence, *, index: Index | None = None) -> bool:
         """Tell whether two examples conflict."""
-        tally = _slots.count(self._ways(a, b))
+        tally = few_changes.count(self._ways(a, b))
         return tally is not None and tally.suffices(*self._counts(_pair(a, b), index))
 
     def meet(self, points: Any, *, index: Index | None = None) -> Sentence | None:
@@ -202,7 +202,7 @@ class Substitution(Adversary):
         if len(sentences) != 2:
             raise ValueError(must("points", "two examples", f"{len(sentences)}"))
         a, b = sentences
-        chosen = _slots.share_out(self._ways(a, b), *self._counts(sentences, index))
+        chosen = few_changes.share_out(self._ways(a, b), *self._counts(sentences, index))
         if chosen is None:
             return None
         tokens = []
@@ -235,25 +235,23 @@ class Substitution(Adversary):
             features = [self._feature(XA[rows], XB[columns], place) for place in range(length)]
             if length == 0:
                 flags[:] = True
-            for start, stop, part in (
-                _slots.few_changes(k_left[rows].tolist(), k_right[columns].tolist(), length, features.__getitem__)
-                if length
-                else ()
-            ):
-                flags[start:stop] = part
+            else:
+                budgets = k_left[rows].tolist(), k_right[columns].tolist()
+                for start, stop, part in few_changes.within_changes(*budgets, length, features.__getitem__):
+                    flags[start:stop] = part
             flags_of[length] = flags
         place = np.empty(len(XA), dtype=np.intp)
         for rows in rows_of.values():
             place[rows] = np.arange(len(rows))
-        for start, stop in _pairs.row_pieces(len(XA), len(XB)):
+        for start, stop in deciding.row_pieces(len(XA), len(XB)):
             piece = np.zeros((stop - start, len(XB)), dtype=np.bool_)
             for i in range(start, stop):
                 length = int(lengths_a[i])
                 if length in flags_of:
                     piece[i - start, columns_of[length]] = flags_of[length][place[i]]
-            yield _pairs.bit_rows(start, piece)
+            yield deciding.bit_rows(start, piece)
 
-    def _feature(self, XA: npt.NDArray[np.object_], XB: npt.NDArray[np.object_], place: int) -> _slots.Feature:
+    def _feature(self, XA: npt.NDArray[np.object_], XB: npt.NDArray[np.object_], place: int) -> few_changes.Feature:
         """Describe one place: the tokens that stand there and who can bring each two of them together."""
         kinds: list[dict[Hashable, int]] = [{}, {}]
         numbers = [
@@ -263,11 +261,11 @@ class Substitution(Adversary):
         left, right = (list(known) for known in kinds)
         ways = np.array([[_WAYS[self._way(x, y)] for y in right] for x in left], dtype=np.bool_)
 
-        def look_up(rows: Index, columns: Index) -> _slots.Ways:
+        def look_up(rows: Index, columns: Index) -> few_changes.Ways:
             found = ways[rows, columns]
-            return _slots.Ways(found[..., 0], found[..., 1], found[..., 2], found[..., 3])
+            return few_changes.Ways(found[..., 0], found[..., 1], found[..., 2], found[..., 3])
 
-        return _slots.Feature(numbers[0], numbers[1], len(left), len(right), look_up)
+        return few_changes.Feature(numbers[0], numbers[1], len(left), len(right), look_up)
 
     def critical_eps(
         self,
@@ -286,10 +284,10 @@ class Substitution(Adversary):
         """
 
         def of_pair(i: int, j: int) -> float:
-            tally = _slots.count(self._ways(XA[i], XB[j]))
+            tally = few_changes.count(self._ways(XA[i], XB[j]))
             return float("inf") if tally is None else float(tally.least())
 
-        return _pairs.critical_matrix(len(XA), len(XB), of_pair)
+        return deciding.critical_matrix(len(XA), len(XB), of_pair)
 
 
 #: differ, by_left, by_right, together

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor._checks import must
-from lossfloor.adversaries import _meeting
-from lossfloor.adversaries._pairs import U, bit_rows, fractions, unpack
-from lossfloor.adversaries._tables import Amount, FeatureTable
 from lossfloor.adversaries.base import Index
-from lossfloor.adversaries.bodies import AxisBox, Ball, Body
-from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin
+from lossfloor.adversaries.geometry import common_points
+from lossfloor.adversaries.geometry.bodies import AxisBox, Ball, Body
+from lossfloor.adversaries.geometry.deciding import U, bit_rows, fractions, unpack
+from lossfloor.adversaries.geometry.feature_amounts import Amount, FeatureTable
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall, Matrix, float_margin
 from lossfloor.adversaries.norms import as_order, norm_bounds, show_order, unscaled
 from lossfloor.distances import PairSweep, Radii
 from lossfloor.distances.routes import exponent_of
@@ -213,7 +213,7 @@ class WeightedLp(GaugeBall):
     def _between(
         self, a: npt.NDArray[Any], b: npt.NDArray[Any], radii: tuple[Fraction, Fraction], dtype: np.dtype[Any]
     ) -> npt.NDArray[Any] | None:
-        return None if self.order != 1 else _meeting.on_staircase(a, b, self._costs(len(a)), radii, dtype)
+        return None if self.order != 1 else common_points.on_staircase(a, b, self._costs(len(a)), radii, dtype)
 
     def _body_of(self, x: npt.NDArray[Any], radius: Fraction) -> Body:
         middle, costs = fractions(x), self._costs(len(x))

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lossfloor._checks import as_points, must, one_of
 from lossfloor.adversaries import L2, Adversary
-from lossfloor.adversaries.bodies import ConvexAdversary
+from lossfloor.adversaries.geometry.bodies import ConvexAdversary
 from lossfloor.classifiers.coverage import Doubles, Positions
 
 

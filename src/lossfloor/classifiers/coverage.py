@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor.adversaries import Adversary
-from lossfloor.adversaries.gauges import GaugeBall
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
 from lossfloor.attacks.two_class import pieces
 from lossfloor.distances import PairSweep, Radii
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossfloor._checks import must
 from lossfloor.adversaries import Adversary, BitRows, ConflictRows
-from lossfloor.adversaries.gauges import GaugeBall
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
 from lossfloor.attacks.two_class import between
 from lossfloor.classifiers.coverage import Positions, Side, first_bits, first_within, gauge_ball, radii_of
 

@@ -18,8 +18,9 @@ import numpy as np
 from scipy import linalg
 
 from lossfloor._checks import must
-from lossfloor.adversaries import Intersection, bodies
-from lossfloor.adversaries.bodies import ConvexAdversary
+from lossfloor.adversaries import Intersection
+from lossfloor.adversaries.geometry import bodies
+from lossfloor.adversaries.geometry.bodies import ConvexAdversary
 from lossfloor.populations.gaussian.covariance import FloatArray, real_array
 
 

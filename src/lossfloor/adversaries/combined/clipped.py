@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import must
-from lossfloor.adversaries import _mixed
 from lossfloor.adversaries.base import Adversary, Index
 from lossfloor.adversaries.box import Box
+from lossfloor.adversaries.combined import mixed_pairs
+from lossfloor.adversaries.combined.intersection import Intersection
+from lossfloor.adversaries.combined.union import Union
 from lossfloor.adversaries.ellipsoid import Ellipsoid
 from lossfloor.adversaries.geometric import Geometric
 from lossfloor.adversaries.hamming import Hamming
-from lossfloor.adversaries.intersection import Intersection
 from lossfloor.adversaries.norms import NormBall
 from lossfloor.adversaries.sparse_linf import SparseLinf
-from lossfloor.adversaries.union import Union
 from lossfloor.adversaries.weighted import WeightedLp
 from lossfloor.graphs.rows import ConflictRows
 
@@ -184,14 +184,14 @@ class Clipped(Adversary):
             if self._unchanged:
                 yield rows
                 continue
-            piece = _mixed.as_piece(rows, len(XB))
+            piece = mixed_pairs.as_piece(rows, len(XB))
             possible = piece.sure | piece.perhaps
             sure = np.zeros_like(possible)
             for i, j in np.argwhere(possible).tolist():
                 i_all = piece.start + i
                 index = None if index_a is None or index_b is None else np.array([index_a[i_all], index_b[j]])
                 sure[i, j] = self._meet_inside(np.stack([XA[i_all], XB[j]]), index) is not None
-            yield _mixed.Piece(piece.start, sure, possible & ~sure).rows()
+            yield mixed_pairs.Piece(piece.start, sure, possible & ~sure).rows()
 
     def critical_eps(
         self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import must
-from lossfloor.adversaries import _meeting, _mixed
-from lossfloor.adversaries._pairs import fractions
 from lossfloor.adversaries.base import Adversary, Index
-from lossfloor.adversaries.bodies import Body, ConvexAdversary, common_point
-from lossfloor.adversaries.gauges import GaugeBall
-from lossfloor.adversaries.union import checked_members, common_data, members_from_config, some_examples
+from lossfloor.adversaries.combined import mixed_pairs
+from lossfloor.adversaries.combined.union import checked_members, common_data, members_from_config, some_examples
+from lossfloor.adversaries.geometry import common_points
+from lossfloor.adversaries.geometry.bodies import Body, ConvexAdversary, common_point
+from lossfloor.adversaries.geometry.deciding import fractions
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
 from lossfloor.graphs.rows import ConflictRows
 
 
@@ -88,7 +89,7 @@ class Intersection(Adversary):
 
     @property
     def _boxes(self) -> bool:
-        return all(_mixed.is_box(member) for member in self.members)
+        return all(mixed_pairs.is_box(member) for member in self.members)
 
     def as_data(self, X: Any, n: int) -> Any:
         """Check the examples with each member, which must take them in the same form and let them stay.
@@ -123,7 +124,7 @@ class Intersection(Adversary):
         """Decide one pair; None if it stays open."""
         positions = (0, 1) if index is None else (int(index[0]), int(index[1]))
         for left, right in itertools.product(self.members, repeat=2):
-            if (left is right or self._boxes) and _mixed.pair(left, right, a, b, positions) is False:
+            if (left is right or self._boxes) and mixed_pairs.pair(left, right, a, b, positions) is False:
                 return False
         if self._shared_balls or self._boxes or len(self.members) == 1:
             return True
@@ -154,7 +155,7 @@ class Intersection(Adversary):
     def _meet_of_members(self, a: Any, b: Any, positions: tuple[int, int]) -> Any | None:
         """Return a point where two examples meet for one member and that suits all, or None."""
         index = np.array(positions, dtype=np.intp)
-        both = np.concatenate([_mixed.one(a), _mixed.one(b)])
+        both = np.concatenate([mixed_pairs.one(a), mixed_pairs.one(b)])
         for member in self.members:
             try:
                 point = member.meet(both, index=index)
@@ -166,7 +167,7 @@ class Intersection(Adversary):
         return None
 
     def _suits(self, point: Any, examples: Any, index: Index) -> bool:
-        targets = np.concatenate([_mixed.one(point)] * len(examples))
+        targets = np.concatenate([mixed_pairs.one(point)] * len(examples))
         return bool(self.contains(examples, targets, index=index).all())
 
     def meet(self, points: Any, *, index: Index | None = None) -> Any | None:
@@ -199,7 +200,7 @@ class Intersection(Adversary):
                 raise ArithmeticError("it cannot be told whether these neighbourhoods share a point")
             return point
         if self._boxes:
-            return _mixed.meeting_point(bodies, data)
+            return mixed_pairs.meeting_point(bodies, data)
         if len(data) == 2:
             if self.conflict(data[0], data[1], index=positions) is False:
                 return None
@@ -212,10 +213,10 @@ class Intersection(Adversary):
 
             for share in shares:
                 try:
-                    return _meeting.on_segment(data[0], data[1], (float(share), float(share)), share, inside)
+                    return common_points.on_segment(data[0], data[1], (float(share), float(share)), share, inside)
                 except ArithmeticError:
                     continue
-        return _mixed.meeting_point(bodies, data)
+        return mixed_pairs.meeting_point(bodies, data)
 
     def conflicts(
         self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None
@@ -228,7 +229,7 @@ class Intersection(Adversary):
         for left, right in itertools.product(self.members, repeat=2):
             if left is not right and not self._boxes:
                 continue
-            for piece in _mixed.pieces_of(left, right, XA, XB, index_a, index_b):
+            for piece in mixed_pairs.pieces_of(left, right, XA, XB, index_a, index_b):
                 rows = slice(piece.start, piece.start + len(piece.sure))
                 sure[rows] &= piece.sure
                 possible[rows] &= piece.sure | piece.perhaps
@@ -237,7 +238,7 @@ class Intersection(Adversary):
             for i, j in np.argwhere(possible).tolist():
                 decided = self._decide(XA[i], XB[j], (int(index_a[i]), int(index_b[j])))
                 sure[i, j], possible[i, j] = decided is True, decided is not False
-        yield _mixed.Piece(0, sure, possible & ~sure).rows()
+        yield mixed_pairs.Piece(0, sure, possible & ~sure).rows()
 
 
 def _shares(bodies: list[Body]) -> list[Fraction]:

@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import exact
-from lossfloor.adversaries._tables import Amount
 from lossfloor.adversaries.base import Adversary
+from lossfloor.adversaries.geometry.feature_amounts import Amount
 from lossfloor.exact import Order
 
 Vector = npt.NDArray[np.float64]

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor._checks import as_fraction, as_points, must
-from lossfloor.adversaries import _meeting, _pairs
 from lossfloor.adversaries.base import Index, as_budgets, check_count, pick, show_budgets
-from lossfloor.adversaries.bodies import AxisBox, Body, ConvexAdversary, common_point
+from lossfloor.adversaries.geometry import common_points, deciding
+from lossfloor.adversaries.geometry.bodies import AxisBox, Body, ConvexAdversary, common_point
 from lossfloor.graphs.rows import ConflictRows
 from lossfloor.reporting.numbers import show_number
 
@@ -134,8 +134,8 @@ class GaugeBall(ConvexAdversary):
     ) -> Iterator[ConflictRows]:
         """Yield the pairs at most the sum of their radii apart, equality included, decided exactly."""
         left, right = self.radii(len(XA), index_a), self.radii(len(XB), index_b)
-        limits_low, limits_high = _pairs.sum_bounds(left, right)
-        for start, stop in _pairs.row_pieces(len(XA), len(XB)):
+        limits_low, limits_high = deciding.sum_bounds(left, right)
+        for start, stop in deciding.row_pieces(len(XA), len(XB)):
             rows = slice(start, stop) if len(left) > 1 else slice(None)
 
             def exactly(i: int, j: int, start: int = start) -> bool:
@@ -143,7 +143,7 @@ class GaugeBall(ConvexAdversary):
                 return self.within(XA[start + i], XB[j], radius)
 
             low, high = self.gauges(XA[start:stop], XB)
-            yield _pairs.bit_rows(start, _pairs.decide(low, high, limits_low[rows], limits_high[rows], exactly))
+            yield deciding.bit_rows(start, deciding.decide(low, high, limits_low[rows], limits_high[rows], exactly))
 
     def critical_eps(
         self,
@@ -173,12 +173,12 @@ class GaugeBall(ConvexAdversary):
             distance = self.gauge(XA[i], XB[j])
             if distance is None:
                 return float("inf")
-            return _pairs.least_double(
+            return deciding.least_double(
                 exact.nearest_double(distance / (2 * self.unit)),
                 lambda eps: self.within(XA[i], XB[j], 2 * self.unit * eps),
             )
 
-        return _pairs.critical_matrix(len(XA), len(XB), of_pair)
+        return deciding.critical_matrix(len(XA), len(XB), of_pair)
 
     def meet(self, points: Any, *, index: Index | None = None) -> npt.NDArray[Any] | None:
         """Return a point in the balls of all the examples given.
@@ -218,7 +218,7 @@ class GaugeBall(ConvexAdversary):
         bodies = [self._body_of(x, radius) for x, radius in zip(centres, radii, strict=True)]
         boxes = [body for body in bodies if isinstance(body, AxisBox)]
         if boxes:
-            return _meeting.in_all_intervals(centres, [box.low for box in boxes], [box.high for box in boxes])
+            return common_points.in_all_intervals(centres, [box.low for box in boxes], [box.high for box in boxes])
         if len(centres) > 2:
             return self._meet_many(centres, radii, bodies)
         a, b = centres
@@ -234,7 +234,7 @@ class GaugeBall(ConvexAdversary):
         if distance:
             shares = exact.nearest_double(1 - second / distance), exact.nearest_double(first / distance)
         ratio = first / (first + second) if first + second > 0 else Fraction(1, 2)
-        return _meeting.on_segment(
+        return common_points.on_segment(
             a, b, shares, ratio, inside, lambda dtype: self._between(a, b, (first, second), dtype)
         )
 
@@ -250,10 +250,10 @@ class GaugeBall(ConvexAdversary):
         """Find a common point of more than two balls."""
         gram = self._gram(centres)
         if gram is not None:
-            weights = _meeting.in_power_balls(gram, radii)
+            weights = common_points.in_power_balls(gram, radii)
             if weights is None:
                 return None
-            deepest = np.array([float(value) for value in _meeting.weighted_point(centres, weights)])
+            deepest = np.array([float(value) for value in common_points.weighted_point(centres, weights)])
             return self._rounded(deepest, centres, radii)
         found = common_point(bodies)
         if found is False:
@@ -280,11 +280,11 @@ class GaugeBall(ConvexAdversary):
         self, point: npt.NDArray[np.float64], centres: npt.NDArray[Any], radii: tuple[Fraction, ...]
     ) -> npt.NDArray[Any]:
         """Round a common point to the dtype of the examples if all balls still hold it then."""
-        for dtype in _meeting.dtypes_to_try(centres.dtype):
+        for dtype in common_points.dtypes_to_try(centres.dtype):
             cast = (np.rint(point) if dtype.kind in "iu" else point).astype(dtype)
             if all(self.within(x, cast, radius) for x, radius in zip(centres, radii, strict=True)):
                 return cast
-        raise _meeting.unrepresentable()
+        raise common_points.unrepresentable()
 
 
 def paired_points(X: Any, Z: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

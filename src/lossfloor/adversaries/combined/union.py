@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import as_points, must
-from lossfloor.adversaries import _mixed
 from lossfloor.adversaries.base import Adversary, Index
-from lossfloor.adversaries.bodies import ConvexAdversary
+from lossfloor.adversaries.combined import mixed_pairs
 from lossfloor.adversaries.finite_sets import as_objects
+from lossfloor.adversaries.geometry.bodies import ConvexAdversary
 from lossfloor.graphs.rows import ConflictRows
 
 
@@ -93,7 +93,8 @@ class Union(Adversary):
         """Decide one pair by all pairs of members; None if some stay open and none is a conflict."""
         first, second = (0, 1) if index is None else (int(index[0]), int(index[1]))
         answers = [
-            _mixed.pair(left, right, a, b, (first, second)) for left, right in itertools.product(self.members, repeat=2)
+            mixed_pairs.pair(left, right, a, b, (first, second))
+            for left, right in itertools.product(self.members, repeat=2)
         ]
         return True if True in answers else (None if None in answers else False)
 
@@ -143,16 +144,16 @@ class Union(Adversary):
             bodies = [
                 member.body(x, int(position)) for member, x, position in zip(convex, data, positions, strict=True)
             ]
-            return _mixed.meeting_point(bodies, data)
+            return mixed_pairs.meeting_point(bodies, data)
         for x in data:
             if all(
-                member.contains(_mixed.one(y), _mixed.one(x), index=np.array([position]))[0]
+                member.contains(mixed_pairs.one(y), mixed_pairs.one(x), index=np.array([position]))[0]
                 for member, y, position in zip(choice, data, positions, strict=True)
             ):
                 return x
         for i, j in itertools.combinations(range(len(data)), 2):
             places = int(positions[i]), int(positions[j])
-            if _mixed.pair(choice[i], choice[j], data[i], data[j], places) is False:
+            if mixed_pairs.pair(choice[i], choice[j], data[i], data[j], places) is False:
                 return None
         raise ArithmeticError("it cannot be told whether these neighbourhoods share a point")
 
@@ -165,11 +166,11 @@ class Union(Adversary):
         index_b = np.arange(m, dtype=np.intp) if index_b is None else index_b
         sure, perhaps = np.zeros((n, m), dtype=np.bool_), np.zeros((n, m), dtype=np.bool_)
         for left, right in itertools.product(self.members, repeat=2):
-            for piece in _mixed.pieces_of(left, right, XA, XB, index_a, index_b):
+            for piece in mixed_pairs.pieces_of(left, right, XA, XB, index_a, index_b):
                 rows = slice(piece.start, piece.start + len(piece.sure))
                 sure[rows] |= piece.sure
                 perhaps[rows] |= piece.perhaps
-        yield _mixed.Piece(0, sure, perhaps & ~sure).rows()
+        yield mixed_pairs.Piece(0, sure, perhaps & ~sure).rows()
 
 
 def checked_members(members: tuple[Any, ...]) -> tuple[Adversary, ...]:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor._checks import must
-from lossfloor.adversaries import _meeting, _pairs
-from lossfloor.adversaries._pairs import Flags, U, fractions
 from lossfloor.adversaries.base import Adversary, Index
-from lossfloor.adversaries.bodies import AxisBox, Ball, Body, ConvexAdversary, common_point, share
-from lossfloor.adversaries.gauges import GaugeBall, Matrix, float_margin
+from lossfloor.adversaries.geometry import common_points, deciding
+from lossfloor.adversaries.geometry.bodies import AxisBox, Ball, Body, ConvexAdversary, common_point, share
+from lossfloor.adversaries.geometry.deciding import Flags, U, fractions
+from lossfloor.adversaries.geometry.gauge_balls import GaugeBall, Matrix, float_margin
 from lossfloor.adversaries.norms import NormBall
 from lossfloor.adversaries.weighted import WeightedLp
 from lossfloor.graphs.rows import BitRows, ConflictRows
@@ -33,14 +33,14 @@ class Piece(NamedTuple):
 
     def rows(self) -> BitRows:
         """Return the piece as `conflicts` yields it."""
-        return _pairs.bit_rows(self.start, self.sure, self.perhaps)
+        return deciding.bit_rows(self.start, self.sure, self.perhaps)
 
 
 def as_piece(rows: ConflictRows, m: int) -> Piece:
     """Unpack what `conflicts` yields."""
     if isinstance(rows, BitRows):
-        sure = _pairs.unpack(rows.bits, m)
-        perhaps = np.zeros_like(sure) if rows.perhaps is None else _pairs.unpack(rows.perhaps, m)
+        sure = deciding.unpack(rows.bits, m)
+        perhaps = np.zeros_like(sure) if rows.perhaps is None else deciding.unpack(rows.perhaps, m)
         return Piece(rows.start, sure, perhaps)
     return Piece(
         rows.start,
@@ -157,7 +157,7 @@ def _convex(
     def exactly(i: int, j: int) -> bool | None:
         return share(first.body(XA[i], int(index_a[i])), second.body(XB[j], int(index_b[j])))
 
-    for start, _, near in _pairs.all_features(len(XA), len(XB), XA.shape[1], feature):
+    for start, _, near in deciding.all_features(len(XA), len(XB), XA.shape[1], feature):
         sure, perhaps = np.zeros_like(near), np.zeros_like(near)
         rows, columns = np.nonzero(near)
         step = max(1, _NUMBERS_AT_ONCE // XA.shape[1])
@@ -240,7 +240,7 @@ def _ball_and_box(
     low, high = norms[0] * (1 - relative), norms[1] * (1 + relative) + d * 2.0**-1000
     low = np.where((least[:, frozen] > 0).any(axis=1), np.inf, low)
     high = np.where((most[:, frozen] > 0).any(axis=1), np.inf, high)
-    limits = _pairs.double_bounds(ball.radii(len(centres), index))
+    limits = deciding.double_bounds(ball.radii(len(centres), index))
     return low - limits[1] - 4 * U * limits[1], high - limits[0] + 4 * U * limits[0]
 
 
@@ -253,7 +253,9 @@ def _l1_and_l2(
     rounding these and d sums of them moves it by less than 64 d 2^-53 of their size.
     """
     d = XA.shape[1]
-    bounds = [_pairs.double_bounds(ball.radii(len(XA), index)) for ball, index in ((first, index_a), (second, index_b))]
+    bounds = [
+        deciding.double_bounds(ball.radii(len(XA), index)) for ball, index in ((first, index_a), (second, index_b))
+    ]
     one, two = bounds if first.order == 1 else bounds[::-1]
     steps = -np.sort(-np.abs(XA.astype(np.float64) - XB.astype(np.float64)), axis=1)
     radius = np.broadcast_to(one[1], len(steps))
@@ -282,7 +284,7 @@ def meeting_point(bodies: list[Body], centres: npt.NDArray[Any]) -> npt.NDArray[
     boxes = [body for body in bodies if isinstance(body, AxisBox)]
     balls = [body for body in bodies if not isinstance(body, AxisBox)]
     if not balls:
-        return _meeting.in_all_intervals(centres, [box.low for box in boxes], [box.high for box in boxes])
+        return common_points.in_all_intervals(centres, [box.low for box in boxes], [box.high for box in boxes])
     if boxes and len(balls) == 1 and isinstance(balls[0], Ball):
         return _nearest_in_box(balls[0], boxes, centres)
     if len(bodies) == 2 and share(*bodies) is False:
@@ -291,11 +293,11 @@ def meeting_point(bodies: list[Body], centres: npt.NDArray[Any]) -> npt.NDArray[
     if found is False:
         return None
     if isinstance(found, np.ndarray):
-        for dtype in _meeting.dtypes_to_try(centres.dtype):
+        for dtype in common_points.dtypes_to_try(centres.dtype):
             cast = (np.rint(found) if dtype.kind in "iu" else found).astype(dtype)
             if all(body.has(fractions(cast)) for body in bodies):
                 return cast
-    raise _meeting.unrepresentable()
+    raise common_points.unrepresentable()
 
 
 def _nearest_in_box(ball: Ball, boxes: list[AxisBox], centres: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
@@ -313,8 +315,8 @@ def _nearest_in_box(ball: Ball, boxes: list[AxisBox], centres: npt.NDArray[Any])
     nearest = [Fraction(min(max(x, low), high)) for x, (low, high) in zip(ball.middle, intervals, strict=True)]
     if not ball.has(nearest):
         return None
-    for dtype in _meeting.dtypes_to_try(centres.dtype):
-        point = _meeting.in_intervals(intervals, ball.middle, dtype)
+    for dtype in common_points.dtypes_to_try(centres.dtype):
+        point = common_points.in_intervals(intervals, ball.middle, dtype)
         if ball.has(fractions(point)):
             return point
-    raise _meeting.unrepresentable()
+    raise common_points.unrepresentable()

@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor._checks import must
-from lossfloor.adversaries._pairs import Flags, row_pieces
 from lossfloor.adversaries.base import Index, as_budgets
+from lossfloor.adversaries.geometry.deciding import Flags, row_pieces
 
 
 class Ways(NamedTuple):
@@ -129,7 +129,7 @@ _LARGEST_TABLE = 1 << 16
 _RIGHT, _EITHER, _IMPOSSIBLE = 20, 40, 60
 
 
-def few_changes(
+def within_changes(
     k_left: list[int], k_right: list[int], d: int, feature: Callable[[int], Feature]
 ) -> Iterator[tuple[int, int, Flags]]:
     """Yield, some rows at a time, which pairs can be brought together within their budgets of changes.

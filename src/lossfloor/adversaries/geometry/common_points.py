@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import exact
-from lossfloor.adversaries._tables import Amount
+from lossfloor.adversaries.geometry.feature_amounts import Amount
 
 #: Tells for a point whether the first and whether the second example may be moved to it.
 Inside = Callable[[npt.NDArray[Any]], tuple[bool, bool]]

@@ -1,0 +1,1 @@
+"""Adversaries made of other adversaries."""
