@@ -193,3 +193,16 @@ def test_a_class_without_weight_changes_no_risk(loss: Loss) -> None:
     a, b = np.random.default_rng(9).random((2, 50))
     a[:3], b[2:5] = 0, 0
     np.testing.assert_allclose(loss.risk_of_many([a, 0 * a, b]), loss.block_risk(a, b), rtol=0, atol=4 * EPS)
+
+
+@pytest.mark.parametrize("excess", [1, 2, 1000, 2**20, 2**39, 2**45])
+@pytest.mark.parametrize("weight", [1, 3, 2**40 + 1, 2**40 - 1, 2**52 + 1])
+def test_the_tilted_minimum_of_the_cross_entropy_is_rounded_down(weight: int, excess: int) -> None:
+    """Where s / w is near 1, the logarithm of the rounded quotient was too large by up to w 2^-53."""
+    with localcontext(prec=60):
+        slope = Decimal(weight + excess)
+        truth = weight + weight * (slope / weight).ln()
+        found = CrossEntropy().sum_of_tilted_minima([weight], [weight + excess])
+        exact = Decimal(found.numerator) / Decimal(found.denominator)
+        assert exact <= truth
+        assert truth - exact <= truth * Decimal("1e-14")

@@ -77,9 +77,9 @@ class CrossEntropy(_ProperLoss):
         """Each minimum is s where s <= w, else ``w + w log(s / w)``."""
         pairs = list(zip(weights, slopes, strict=True))
         plain = sum(min(w, s) for w, s in pairs)
-        # Each logarithm is right to a few units in the last place, except where s / w is within a few roundings of 1:
-        # there the term may be wrong, in either direction, by w 2^-53.
-        logs = np.array([w * math.log(s / w) for w, s in pairs if s > w])
+        # Of the excess over 1, which is right to a rounding: then each term is right to a few units in the last place,
+        # also where s / w is near 1.
+        logs = np.array([w * math.log1p((s - w) / w) for w, s in pairs if s > w])
         return plain + sum_downwards(logs * (1 - 2.0**-49))
 
 
