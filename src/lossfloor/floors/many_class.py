@@ -362,11 +362,13 @@ class MulticlassFloor(BaseFloor):
             "n_conflicts": {
                 name: dict(zip(*_counts(found.dual.rows.degrees), strict=True)) for name, found in named.items()
             },
-            "seconds": {**self.seconds, **{name: found.seconds for name, found in named.items()}},
+            "seconds": dict(self._times()),
         }
 
-    def fields(self) -> dict[str, str]:
-        """Return what else a printer shows, worded, by its name: the proof first."""
+    def _times(self) -> Mapping[str, float]:
+        return {**self.seconds, **{name: self.solution(name).seconds for name in self.SHOWN}}
+
+    def _own_fields(self) -> dict[str, str]:
         summary = self._own_summary()
         proof = "exact: no conflicts"
         if self.status == "bounds":
@@ -376,13 +378,10 @@ class MulticlassFloor(BaseFloor):
         if summary["why"]:
             proof += f"; the bounds did not meet: {'; '.join(dict.fromkeys(summary['why'].values()))}"
         used = ", ".join(f"{count} of {size}" for size, count in summary["n_conflicts"]["cross_entropy"].items())
-        seconds = summary["seconds"].items()
         return {
             "proof": proof,
             "pairs in conflict": str(self.n_edges),
             "conflicts used": used or "none",
-            "no conflict": f"{self.n_isolated} examples",
-            "time": ", ".join(f"{stage.replace('_', '-')} {value:.2f} s" for stage, value in seconds),
         }
 
     def __repr__(self) -> str:

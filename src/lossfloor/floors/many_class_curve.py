@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from lossfloor._types import Doubles, Progress
 from lossfloor.adversaries import Adversary
-from lossfloor.adversaries.comparison import can_do_no_less
 from lossfloor.floors.curve_result import BaseCurve
 from lossfloor.floors.loss_bounds import Limits
 from lossfloor.floors.many_class import MulticlassFloor, find_bounds
@@ -51,7 +50,7 @@ class MulticlassCurve(BaseCurve):
         self, eps: Sequence[Fraction], floors: Sequence[MulticlassFloor], adversaries: Sequence[Adversary]
     ) -> None:
         super().__init__(eps, floors, adversaries)
-        self._grows = [can_do_no_less(one, other) for one, other in itertools.pairwise(adversaries)]
+        self._grows = [other.is_at_least(one) for one, other in itertools.pairwise(adversaries)]
 
     def __repr__(self) -> str:
         low, high = self.lower(), self.upper()
@@ -131,7 +130,7 @@ def find_curve_bounds(
     end = None if limits.time_limit is None else time.monotonic() + limits.time_limit
     floors: list[MulticlassFloor] = []
     for i, adversary in enumerate(adversaries):
-        start = floors[-1] if floors and can_do_no_less(adversaries[i - 1], adversary) else None
+        start = floors[-1] if floors and adversary.is_at_least(adversaries[i - 1]) else None
         share = None
         if end is not None:
             share = max(0.0, end - time.monotonic()) / (len(SOLVED) * (len(adversaries) - i))

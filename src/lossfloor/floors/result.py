@@ -372,9 +372,18 @@ class BaseFloor(abc.ABC):
         """Return the bounds of the losses that printers show, by their names."""
         return {name: self.bounds(name) for name in self.SHOWN}
 
-    @abc.abstractmethod
     def fields(self) -> dict[str, str]:
         """Return what else a printer shows, worded, by its name: the proof first."""
+        times = ", ".join(f"{stage.replace('_', '-')} {value:.2f} s" for stage, value in self._times().items())
+        return {**self._own_fields(), "no conflict": f"{self.n_isolated} examples", "time": times}
+
+    @abc.abstractmethod
+    def _own_fields(self) -> dict[str, str]:
+        """Return the fields that tell of the proof and of the conflicts; "proof" is the first."""
+
+    def _times(self) -> Mapping[str, float]:
+        """Return the seconds that each stage took."""
+        return self.seconds
 
     def remarks(self) -> list[str]:
         """Return what a user may have overlooked, worded."""

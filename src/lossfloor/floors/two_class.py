@@ -376,8 +376,7 @@ class Floor(BaseFloor):
         upper = {} if self._upper is None else {"upper": self._upper.main_losses()}
         return {"n_blocks": self.n_blocks, **upper}
 
-    def fields(self) -> dict[str, str]:
-        """Return what else a printer shows, worded, by its name: the proof first."""
+    def _own_fields(self) -> dict[str, str]:
         n_first, n_second = self.n_per_class
         share = 100 * self.n_edges / (n_first * n_second)
         undecided = self.upper.n_edges - self.n_edges
@@ -385,8 +384,6 @@ class Floor(BaseFloor):
         return {
             "proof": f"{self.status}, {self.n_blocks} block{'s' * (self.n_blocks != 1)}",
             "conflicts": f"{self.n_edges} ({share:.3g}% of the pairs){more}",
-            "no conflict": f"{self.n_isolated} examples",
-            "time": ", ".join(f"{stage} {value:.2f} s" for stage, value in self.seconds.items()),
         }
 
     def remarks(self) -> list[str]:
@@ -421,9 +418,9 @@ def find_floor(problem: Problem, *, progress: Progress | None = None) -> Floor:
     if len(problem.classes) != 2:
         raise ValueError(must("y", "of two classes", f"{len(problem.classes)} classes: {problem.classes.tolist()}"))
     began = time.perf_counter()
-    graph, wider = conflicts.build_bounds(problem.adversary, problem.data, problem.codes, progress=progress)
+    graph, most = conflicts.build_bounds(problem.adversary, problem.data, problem.codes, progress=progress)
     seconds = {"graph": time.perf_counter() - began}
-    return solve_graphs(problem, graph, wider, seconds=seconds, progress=progress)
+    return solve_graphs(problem, graph, most, seconds=seconds, progress=progress)
 
 
 def solve_graphs(
