@@ -187,11 +187,6 @@ class BaseFloor(abc.ABC):
         return int(np.count_nonzero(self._degrees == 0))
 
     @property
-    def share_isolated(self) -> float:
-        """Share of the examples that have no conflict."""
-        return self.n_isolated / self.n_examples
-
-    @property
     def n_per_class(self) -> list[int]:
         """Number of examples of each class, in the order of `classes`."""
         counts: list[int] = np.bincount(self._codes, minlength=len(self.classes)).tolist()
@@ -367,7 +362,6 @@ class BaseFloor(abc.ABC):
             "n_per_class": self.n_per_class,
             "n_edges": self.n_edges,
             "n_isolated": self.n_isolated,
-            "share_isolated": self.share_isolated,
             "weights_exact": self.weights_exact,
             "adversary": self._adversary,
             "seconds": self.seconds,
@@ -381,8 +375,7 @@ class BaseFloor(abc.ABC):
     def fields(self) -> dict[str, str]:
         """Return what else a printer shows, worded, by its name: the proof first."""
         times = ", ".join(f"{stage.replace('_', '-')} {value:.2f} s" for stage, value in self._times().items())
-        alone = f"{self.n_isolated} examples ({100 * self.share_isolated:.3g}%)"
-        return {**self._own_fields(), "no conflict": alone, "time": times}
+        return {**self._own_fields(), "no conflict": f"{self.n_isolated} examples", "time": times}
 
     @abc.abstractmethod
     def _own_fields(self) -> dict[str, str]:
