@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from brute_force import AllPairs, Order, unpack
-from levels import LEVELS
+from isas import ISAS
 
 from lossfloor import _core
 from lossfloor.distances import PairSweep, Radii, Rows, paired_within, sweep
@@ -105,8 +105,8 @@ def levels(order: Order, left: Points, right: Points, thresholds: list[Fraction]
 
 def assert_right(order: Order, left: Points, right: Points, pairs: AllPairs, radii: Radii) -> None:
     expected = pairs.within(radii.of_pair)
-    for level in LEVELS:
-        found = within(order, left, right, radii, level=level)
+    for isa in ISAS:
+        found = within(order, left, right, radii, isa=isa)
         assert np.array_equal(found, expected), np.argwhere(found != expected)[:5]
 
 
@@ -155,8 +155,8 @@ def test_levels_of_every_kind_of_data(kind: str, order: str) -> None:
     near = [threshold for _ in range(3) for threshold in thresholds_at(rng, pairs, n, m)]
     for thresholds in (sorted(near), sorted(set(near)), [near[0]], [Fraction(0)], [near[0] * 10**9]):
         expected = pairs.levels(thresholds)
-        for level in LEVELS:
-            found = levels(p, left, right, thresholds, level=level)
+        for isa in ISAS:
+            found = levels(p, left, right, thresholds, isa=isa)
             assert np.array_equal(found, expected), np.argwhere(found != expected)[:5]
 
 
@@ -175,8 +175,8 @@ def test_sizes_that_do_not_fill_blocks_and_words(n: int, m: int, d: int, kind: s
     assert_right(p, left, right, pairs, Radii((threshold / 2,), (threshold / 2,)))
     assert_right(p, left, right, pairs, Radii(split(rng, threshold, n), split(rng, threshold, m)))
     thresholds = sorted({threshold * Fraction(k, 4) for k in range(6)})
-    for level in LEVELS:
-        assert np.array_equal(levels(p, left, right, thresholds, level=level), pairs.levels(thresholds))
+    for isa in ISAS:
+        assert np.array_equal(levels(p, left, right, thresholds, isa=isa), pairs.levels(thresholds))
 
 
 @pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5", "l3"])
@@ -275,7 +275,7 @@ def test_ties_of_whole_numbers_are_conflicts(dtype: type) -> None:
 )
 def test_the_tests_above_take_every_route(kind: str, order: str, dtype: type, exact_keys: bool) -> None:
     rng = np.random.default_rng(0)
-    route = PairSweep(ORDERS[order], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5), level="avx2").route
+    route = PairSweep(ORDERS[order], DATA[kind](rng, 9, 5), DATA[kind](rng, 70, 5), isa="avx2").route
     assert (route.dtype, route.exact_keys) == (dtype, exact_keys), route.name
 
 
@@ -394,7 +394,7 @@ def test_data_on_a_grid_of_bytes_leave_next_to_nothing_open(order: int) -> None:
     rng = np.random.default_rng(10)
     left, right = ((rng.integers(0, 256, (n, 80)) / 255).astype(np.float32) for n in (50, 130))
     left[0, :2], right[0, :2] = 0, 1
-    prepared = ByteRounding(order, left, right, threads=1, level="avx512").prepare(Fraction(3))
+    prepared = ByteRounding(order, left, right, threads=1, isa="avx512").prepare(Fraction(3))
     assert abs(prepared.inner - 765**order) <= prepared.outer - prepared.inner + 1 <= 5
 
 
@@ -421,17 +421,17 @@ def test_products_of_rows_of_several_chunks(kind: str) -> None:
             assert_right(p, left, right, pairs, Radii((ordered[place] * factor,), (Fraction(0),)))
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("order", ["l1", "l2", "linf", "l1.5"])
 @pytest.mark.parametrize("kind", ["uint8", "int16", "float32", "float64"])
-def test_examples_by_their_places_are_as_good_as_copies(kind: str, order: str, level: str) -> None:
+def test_examples_by_their_places_are_as_good_as_copies(kind: str, order: str, isa: str) -> None:
     rng = np.random.default_rng(11)
     data = DATA[kind](rng, 150, 7)
     left, right = rng.permutation(150)[:40], np.sort(rng.permutation(150)[:100])
     p = ORDERS[order]
     threshold = AllPairs(p, data[left], data[right]).near(3, 5)
-    copies = PairSweep(p, data[left], data[right], level=level)
-    places = PairSweep(p, Rows(data, left), Rows(data, right), level=level)
+    copies = PairSweep(p, data[left], data[right], isa=isa)
+    places = PairSweep(p, Rows(data, left), Rows(data, right), isa=isa)
     for radii in (Radii((threshold,), (Fraction(0),)), Radii(split(rng, threshold, 40), split(rng, threshold, 100))):
         for one, other in zip(copies.within(radii), places.within(radii), strict=True):
             assert np.array_equal(one[2], other[2])

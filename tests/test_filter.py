@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from levels import LEVELS
+from isas import ISAS
 
 from lossfloor import exact
 from lossfloor.distances import PairSweep, Radii, sweep
@@ -64,10 +64,10 @@ def middle_distance(left, right, share):
     return float(np.sqrt(np.quantile(keys, share)))
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
 @pytest.mark.parametrize(("n", "m", "d"), [(60, 70, 64), (49, 130, 100), (1, 65, 70), (97, 3, 133)])
-def test_agrees_with_rationals(level, dtype, n, m, d):
+def test_agrees_with_rationals(isa, dtype, n, m, d):
     rng = np.random.default_rng([n, m, d])
     left, right = correlated(rng, n, d, dtype), correlated(rng, m, d, dtype)
     if dtype in (np.float32, np.float64):
@@ -75,7 +75,7 @@ def test_agrees_with_rationals(level, dtype, n, m, d):
     for share in (0.02, 0.5, 0.97):
         threshold = Fraction(str(round(middle_distance(left, right, share), 2)))
         radii = Radii((threshold,), (Fraction(0),))
-        found = answer(PairSweep(TWO, left, right, level=level), radii)
+        found = answer(PairSweep(TWO, left, right, isa=isa), radii)
         assert np.array_equal(found, brute_force(left, right, lambda i, j, t=threshold: t))
 
 
@@ -139,7 +139,7 @@ def test_the_rough_cost_tells_where_the_filter_pays(dtype, own):
     exponent = 8 if dtype in (np.float32, np.float64) else 0
     costs = {}
     for name, (left, right) in {"easy": easy, "hard": hard}.items():
-        made = ProjectionFilter(left, right, exponent, threads=1, level="avx512")
+        made = ProjectionFilter(left, right, exponent, threads=1, isa="avx512")
         radius = middle_distance(left, right, 0.3) / 2 / 2.0**exponent
         parts = np.full(n, radius), np.full(n, radius)
         radii = FilterRadii(None, *parts) if own else FilterRadii(2 * radius, np.zeros(1), np.zeros(1))

@@ -17,7 +17,7 @@ import slow_optprob
 from graphs import Case, random_case, random_cases
 from hypothesis import given
 from hypothesis import strategies as st
-from levels import LEVELS
+from isas import ISAS
 from proofs import assert_proved, partition_of
 
 from lossfloor import ConflictGraph, _core, losses
@@ -210,7 +210,7 @@ def test_the_flow_is_the_same_with_any_instructions(n_right: int) -> None:
         conflicts = rng.random((400, n_right)) < density * rng.random((400, 1)) * rng.random(n_right)
         bits = ConflictGraph.from_matrix(conflicts).as_bits().bits
         weights = rng.integers(1, 9, 400), rng.integers(1, 9, n_right)
-        first, *others = (_core.solve_bits(bits, n_right, *weights, isa=isa) for isa in LEVELS)
+        first, *others = (_core.solve_bits(bits, n_right, *weights, isa=isa) for isa in ISAS)
         for other in others:
             assert all(np.array_equal(part, same) for part, same in zip(first, other, strict=True))
 

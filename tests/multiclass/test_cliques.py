@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypergraphs import all_conflicts
-from levels import LEVELS
+from isas import ISAS
 
 import lossfloor as lf
 from lossfloor.conflicts.many_class import NO
@@ -70,16 +70,16 @@ def test_a_search_above_the_largest_sum_finds_nothing_and_one_below_it_does(seed
 
 
 @pytest.mark.parametrize("budget", [3, 60, UNLIMITED])
-def test_a_search_is_the_same_on_every_level_and_its_bounds_hold(budget: int) -> None:
+def test_a_search_is_the_same_with_every_instruction_set_and_its_bounds_hold(budget: int) -> None:
     graph, meeting, q = instance(1, lf.L2(24), classes=6, n=150)
     separator = Separator(graph, meeting, 1)
     alive = np.ones(len(graph), dtype=np.uint8)
     best = separator.search(q, 1.0, max_degree=6).most
     assert best.max() > 1.5
     results = []
-    for level in LEVELS:
+    for isa in ISAS:
         cut, most, steps, unfinished = separator._core.separate(
-            q, alive, 1.0, 6, 8, 20, UNLIMITED, budget, 0.0, 1, isa=level
+            q, alive, 1.0, 6, 8, 20, UNLIMITED, budget, 0.0, 1, isa=isa
         )
         assert (unfinished > 0) == (budget < 60)
         assert (most >= best - 1e-12).all()

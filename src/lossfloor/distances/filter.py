@@ -75,15 +75,15 @@ class ProjectionFilter:
     exponent : int
         Every floating-point entry is at most ``2**exponent`` in size; 0 for whole numbers.
     threads : int
-    level : str
+    isa : str
         The most instructions that kernels may use.
     """
 
     def __init__(
-        self, left: npt.NDArray[Any], right: npt.NDArray[Any], exponent: int, *, threads: int, level: str
+        self, left: npt.NDArray[Any], right: npt.NDArray[Any], exponent: int, *, threads: int, isa: str
     ) -> None:
         self.threads = threads
-        self._level = level
+        self._isa = isa
         d = left.shape[1]
         self._whole = left.dtype.kind in "iu"
         self._exponent = -exponent
@@ -114,7 +114,7 @@ class ProjectionFilter:
         return Fraction(2) ** self._exponent
 
     def _side(self, rows: npt.NDArray[Any]) -> _Side:
-        return _Side(rows, *_core.project(rows, self._centre, self._scale, self._basis, self.threads, self._level))
+        return _Side(rows, *_core.project(rows, self._centre, self._scale, self._basis, self.threads, self._isa))
 
     @functools.cached_property
     def _sides(self) -> tuple[_Side, _Side]:
@@ -180,7 +180,7 @@ class ProjectionFilter:
             np.float32: _core.FilterF32,
             np.float64: _core.FilterF64,
         }
-        strips = kinds[second.rows.dtype.type](second.rows, *right, self._columns(radii, plan.place), self._level)
+        strips = kinds[second.rows.dtype.type](second.rows, *right, self._columns(radii, plan.place), self._isa)
         tolerance = self._tolerance(radii, first, second) * (1 + 4 * _U32)
         return PreparedFilter(first.rows, left, strips, float(np.float32(tolerance)))
 

@@ -44,7 +44,7 @@ class ByteRounding:
     ranking : ndarray of int32, shape (d,), optional
         The features in the order in which differences tell early that a pair is far apart (l1).
     threads : int
-    level : str
+    isa : str
         The most instructions that kernels may use.
     """
 
@@ -56,11 +56,11 @@ class ByteRounding:
         ranking: npt.NDArray[np.int32] | None = None,
         *,
         threads: int,
-        level: str,
+        isa: str,
     ) -> None:
         self._order, self._ranking = order, ranking
         self._left, self._right = left, right
-        self._threads, self._level = threads, level
+        self._threads, self._isa = threads, isa
         low = np.minimum(left.min(axis=0), right.min(axis=0)).astype(np.float64)
         high = np.maximum(left.max(axis=0), right.max(axis=0)).astype(np.float64)
         self._low = low
@@ -93,7 +93,7 @@ class ByteRounding:
             left, left_error = self._bytes(self._left)
             right, right_error = self._bytes(self._right)
             kind = _core.RoundedF32 if self._right.dtype == np.float32 else _core.RoundedF64
-            strips = kind(f"l{self._order}", self._right, right, self._ranking, self._level)
+            strips = kind(f"l{self._order}", self._right, right, self._ranking, self._isa)
             self._made = left, strips, math.nextafter(left_error + right_error, math.inf)
         rows, strips, error = self._made
         step, margin = Fraction(self._step), Fraction(error)

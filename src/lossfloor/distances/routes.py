@@ -117,8 +117,8 @@ class Route:
         rows = self.left[start:stop]
         return rows if self.centring is None else self.centring(rows, threads)
 
-    def strips(self, p: float, threads: int, level: str = BEST) -> Strips:
-        """Hand the right-hand examples to the core; `level` is the most that its kernels may use."""
+    def strips(self, p: float, threads: int, isa: str = BEST) -> Strips:
+        """Hand the right-hand examples to the core; `isa` is the most that its kernels may use."""
         kinds: dict[Any, Any] = {
             np.uint8: _core.StripsU8,
             np.int16: _core.StripsI16,
@@ -126,9 +126,9 @@ class Route:
             np.float64: _core.StripsF64,
         }
         if isinstance(self.right, Rows):
-            return _core.StripsU8(self.metric, self.right.data, p, None, level, self.right.places)
+            return _core.StripsU8(self.metric, self.right.data, p, None, isa, self.right.places)
         right = self.right if self.centring is None else self.centring(self.right, threads)
-        made: Strips = kinds[right.dtype.type](self.metric, right, p, self.ranking, level)
+        made: Strips = kinds[right.dtype.type](self.metric, right, p, self.ranking, isa)
         return made
 
 
@@ -145,7 +145,7 @@ def roundings_of_power(order: Order) -> float:
     return 2 * p if Fraction(p) == order else 752 * p
 
 
-def choose(order: Order, left: Any, right: Any, *, precise: bool = False, level: str = BEST) -> Route:
+def choose(order: Order, left: Any, right: Any, *, precise: bool = False, isa: str = BEST) -> Route:
     """Choose the fastest route that fits the data.
 
     Parameters
@@ -156,7 +156,7 @@ def choose(order: Order, left: Any, right: Any, *, precise: bool = False, level:
         Integers, float32 or float64; `Rows` if `looks_for_rows`.
     precise : bool
         Use double precision where single would do: slower, with fewer pairs left open.
-    level : str
+    isa : str
         The most instructions that kernels may use.
 
     Returns
@@ -166,7 +166,7 @@ def choose(order: Order, left: Any, right: Any, *, precise: bool = False, level:
     integers = as_integers(left, right)
     if order == 2:
         if integers is not None:
-            if multiplies_bytes(left.shape[1], level):
+            if multiplies_bytes(left.shape[1], isa):
                 route = _uint8_products(*integers)
                 if route is not None:
                     return route
@@ -176,7 +176,7 @@ def choose(order: Order, left: Any, right: Any, *, precise: bool = False, level:
             route = _whole_float64_products(*integers)
             if route is not None:
                 return route
-        return _float_products(left, right, np.float64 if precise else np.float32, level)
+        return _float_products(left, right, np.float64 if precise else np.float32, isa)
     if integers is not None and order in (1, None):
         route = _uint8_folds(order, *integers)
         if route is not None:
@@ -184,14 +184,14 @@ def choose(order: Order, left: Any, right: Any, *, precise: bool = False, level:
     return _float_folds(order, left, right, integers)
 
 
-def looks_for_rows(order: Order, left: Rows | npt.NDArray[Any], right: Rows | npt.NDArray[Any], level: str) -> bool:
+def looks_for_rows(order: Order, left: Rows | npt.NDArray[Any], right: Rows | npt.NDArray[Any], isa: str) -> bool:
     """Tell whether the route reads `Rows` where they are, without a copy of them."""
-    return order == 2 and left.dtype == right.dtype == np.uint8 and multiplies_bytes(left.shape[1], level)
+    return order == 2 and left.dtype == right.dtype == np.uint8 and multiplies_bytes(left.shape[1], isa)
 
 
-def multiplies_bytes(features: int, level: str) -> bool:
+def multiplies_bytes(features: int, isa: str) -> bool:
     """Tell whether the processor multiplies bytes, and squared distances of so many features fit int32."""
-    return _core.multiplies_bytes(level) and 255**2 * features < 2**31
+    return _core.multiplies_bytes(isa) and 255**2 * features < 2**31
 
 
 def as_integers(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
@@ -287,7 +287,7 @@ def exponent_of(*sides: npt.NDArray[Any]) -> int:
 
 
 def _float_products(
-    left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]], level: str
+    left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]], isa: str
 ) -> Route:
     d = left.shape[1]
     exponent = exponent_of(left, right)
@@ -296,7 +296,7 @@ def _float_products(
     centre = (np.ldexp(samples[0], -exponent).mean(axis=0) + np.ldexp(samples[1], -exponent).mean(axis=0)) / 2
     u = _U32 if dtype is np.float32 else _U64
     kappa = u + 2 * _U64
-    roundings = _core.product_roundings(d, dtype is np.float64, level)
+    roundings = _core.product_roundings(d, dtype is np.float64, isa)
     relative = _SAFETY * (gamma(roundings + 8, u) + 2 * kappa * (2 + kappa) + _U64 * (d + 8))
     # Underflow, in the scaling, in the rounding to `dtype` and in the products of entries below 1 in size.
     absolute = d * (2.0**-140 if dtype is np.float32 else 2.0**-1060)

@@ -88,7 +88,7 @@ class PairSweep:
         p of the norm, at least 1; None is the maximum norm.
     left, right : ndarray or Rows, shape (n, d) and (m, d)
         Integers, float32 or float64, without NaN and infinity.
-    level : str, default "avx512"
+    isa : str, default "avx512"
         The most instructions of the processor that kernels may use (for tests): "portable", "avx2" or "avx512".
 
     Notes
@@ -98,17 +98,17 @@ class PairSweep:
     """
 
     def __init__(
-        self, order: Order, left: npt.NDArray[Any] | Rows, right: npt.NDArray[Any] | Rows, *, level: str = routes.BEST
+        self, order: Order, left: npt.NDArray[Any] | Rows, right: npt.NDArray[Any] | Rows, *, isa: str = routes.BEST
     ) -> None:
-        if not routes.looks_for_rows(order, left, right, level):
+        if not routes.looks_for_rows(order, left, right, isa):
             left, right = np.asarray(left), np.asarray(right)
         self.order = order
         self.left: Any = left
         self.right: Any = right
-        self._level = level
+        self._isa = isa
         #: What the projection filter planned at its last use.
         self.plan: Plan | None = None
-        self._use(routes.choose(order, left, right, level=level))
+        self._use(routes.choose(order, left, right, isa=isa))
 
     def _use(self, route: routes.Route) -> None:
         self.route = route
@@ -119,7 +119,7 @@ class PairSweep:
         """The right examples as the dense kernel reads them; made when it is first needed."""
         if self._strips_made is None:
             order = 1.0 if self.order is None else float(self.order)
-            self._strips_made = self.route.strips(order, thread_count(), self._level)
+            self._strips_made = self.route.strips(order, thread_count(), self._isa)
         return self._strips_made
 
     @property
@@ -157,21 +157,21 @@ class PairSweep:
     @functools.cached_property
     def _filter(self) -> ProjectionFilter | None:
         sides = self._filter_sides()
-        return None if sides is None else ProjectionFilter(*sides, threads=thread_count(), level=self._level)
+        return None if sides is None else ProjectionFilter(*sides, threads=thread_count(), isa=self._isa)
 
     @functools.cached_property
     def _rounding(self) -> ByteRounding | None:
         d = self.left.shape[1]
         if self.order == 2:
             order, ranking = 2, None
-            can = self._can_filter() and self.route.centring is not None and routes.multiplies_bytes(d, self._level)
+            can = self._can_filter() and self.route.centring is not None and routes.multiplies_bytes(d, self._isa)
         else:
             order, ranking = 1, self.route.ranking
             can = self.order == 1 and self._is_large() and not self.route.exact_keys and 255 * d < 2**31
         sides = self._float_sides() if can else None
         if sides is None:
             return None
-        return ByteRounding(order, *sides[:2], ranking, threads=thread_count(), level=self._level)
+        return ByteRounding(order, *sides[:2], ranking, threads=thread_count(), isa=self._isa)
 
     def _prepared_sums(self, radii: Radii) -> PreparedRounding | None:
         """Return the rounding made ready for l1, if it is expected to beat the dense kernel."""
@@ -192,7 +192,7 @@ class PairSweep:
             return None
         n, m = self.shape
         shared = radii.shared
-        wide = self.route.dtype == np.uint8 and _core.multiplies_bytes(self._level)
+        wide = self.route.dtype == np.uint8 and _core.multiplies_bytes(self._isa)
         dense = self.left.shape[1] * (_WIDE_DENSE_COST if wide else 1.0)
         rounding = self._rounding
         rounded = math.inf if rounding is None or shared is None else rounding.cost(shared)
@@ -259,7 +259,7 @@ class PairSweep:
         if shared is not None and route.metric == "linf" and rows.dtype == np.uint8:
             # Distances of bytes are bytes: a limit of 255 lets all pairs in.
             limit = min(math.floor(shared), 255)
-            return _core.largest_within(rows, route.right, limit, threads, self._level), _NO_PAIRS
+            return _core.largest_within(rows, route.right, limit, threads, self._isa), _NO_PAIRS
         if shared is not None:
             if route.exact_keys:
                 limit = min(self._whole_key(shared), 2**62)
@@ -268,7 +268,7 @@ class PairSweep:
                     if route.metric == "l2" and rows.dtype == np.uint8 and len(rows) == len(self.left):
                         # Nobody else needs the strips: a piece of them at a time will do.
                         right, places = _data_and_places(route.right)
-                        return _core.bytes_within(data, right, limit, threads, self._level, at, places), _NO_PAIRS
+                        return _core.bytes_within(data, right, limit, threads, self._isa, at, places), _NO_PAIRS
                     return self._strips.within(data, limit, threads, at), _NO_PAIRS  # type: ignore[union-attr]
                 # Keys are whole numbers: a threshold half-way between two of them is as good as the true one.
                 middle = float(min(limit, 2**53)) + 0.5
@@ -322,7 +322,7 @@ class PairSweep:
             return False
         if count <= max(1000, _MOST_DOUBTFUL * rows * len(self.right)):
             return False
-        self._use(routes.choose(self.order, self.left, self.right, precise=True, level=self._level))
+        self._use(routes.choose(self.order, self.left, self.right, precise=True, isa=self._isa))
         return True
 
     def _decide(self, start: int, pairs: npt.NDArray[np.uint32], radii: Radii) -> npt.NDArray[np.bool_]:

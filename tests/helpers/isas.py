@@ -1,3 +1,3 @@
 """The instructions that kernels may be held to."""
 
-LEVELS = ("portable", "avx2", "avx512")
+ISAS = ("portable", "avx2", "avx512")
