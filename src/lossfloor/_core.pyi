@@ -6,7 +6,6 @@ from typing import Annotated, overload
 import numpy
 from numpy.typing import NDArray
 
-
 def isa_in_use() -> str: ...
 
 def available_isas() -> list[str]: ...

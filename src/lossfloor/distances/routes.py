@@ -286,9 +286,7 @@ def exponent_of(*sides: npt.NDArray[Any]) -> int:
     return 0 if largest == 0 else int(np.frexp(largest)[1])
 
 
-def _float_products(
-    left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]], isa: str
-) -> Route:
+def _float_products(left: npt.NDArray[Any], right: npt.NDArray[Any], dtype: type[np.floating[Any]], isa: str) -> Route:
     d = left.shape[1]
     exponent = exponent_of(left, right)
     # Any centre will do; one near the mean makes the squares, and with them the rounding, small.
