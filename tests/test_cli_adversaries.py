@@ -271,7 +271,7 @@ def test_matrices_in_every_form(form: str, kind: str, table: Any, tmp_path: Path
     other = saved_as("csr", tmp_path, np.roll(D if kind == "distances" else (D <= 3), 3))
     result = run("verify", saved, "--data", data, "--matrix", other)
     assert (result.exit_code, "rejected" in result.stderr) == (1, True)
-    assert "give its matrix by --matrix" in refused("verify", saved, "--data", data)
+    assert "give its matrix with --matrix" in refused("verify", saved, "--data", data)
 
 
 def corrupt(path: Path, **change: Any) -> Path:
@@ -408,7 +408,7 @@ def test_a_wrong_description_is_told(case: str, table: Any) -> None:
         (b'{"name": "l2", "eps": 1, "eps": 2}', "a key comes twice"),
         (b'{"name": "l2", "eps": ' + b"1" * 5000 + b"}", "is not JSON"),
         (b"[" * 100_000, "is nested too deeply"),
-        (b'{"name": "union", "members": [' * 200 + b'{"name": "l2", "eps": 1}' + b"]}" * 200, "in at most 16 layers"),
+        (b'{"name": "union", "members": [' * 200 + b'{"name": "l2", "eps": 1}' + b"]}" * 200, "nested at most 16 deep"),
         (b'{"name": "l2", "eps": {"a": 1}}', "'eps' must be a number"),
     ],
     ids=["open", "bytes", "list", "name", "twice", "digits", "deep", "members", "kind"],

@@ -53,7 +53,7 @@ class HalfOpen(lf.Linf):
             odd = np.zeros_like(rows.bits)
             for place in np.flatnonzero(index_b % 2):
                 odd[:, place // 64] |= np.uint64(1) << np.uint64(place % 64)
-            yield rows._replace(bits=rows.bits & ~odd, perhaps=rows.bits & odd)
+            yield rows._replace(bits=rows.bits & ~odd, undecided=rows.bits & odd)
 
 
 def test_open_pairs_leave_bounds() -> None:

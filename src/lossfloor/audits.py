@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from lossfloor.adversaries import NormBall
+    from lossfloor.adversaries.base import BallOfNorm
 
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -427,7 +427,7 @@ def _attacked(
     return Audit(floor, loss, wrong, gradient_loss=gradient_loss, n_skipped=len(trials.skipped))
 
 
-def _ball(floor: Floor) -> NormBall:
+def _ball(floor: Floor) -> BallOfNorm:
     """Return the adversary of a floor that the attacks here are made for."""
     try:
         ball = from_config(floor.certificate.adversary).norm_ball

@@ -52,8 +52,8 @@ def test_weighted_norms_against_exact_sums(dtype: Any, p: float, costs: list[Any
     X = points(rng, dtype)
     eps = [Fraction(int(k), 12) for k in rng.integers(0, 40, N)]
     adversary = WeightedLp(p, costs, [str(value) for value in eps], unit=2)
-    sure, perhaps = conflicts_of(adversary, adversary.as_data(X, N), LEFT)
-    assert not perhaps.any()
+    sure, undecided = conflicts_of(adversary, adversary.as_data(X, N), LEFT)
+    assert not undecided.any()
     prices = [math.inf if cost == math.inf else Fraction(str(cost)) for cost in costs]
     expected = np.zeros_like(sure)
     for i, j in np.ndindex(*sure.shape):

@@ -32,8 +32,8 @@ def test_boxes_against_intervals(dtype: Any, shape: tuple[int, ...], seed: int) 
     lower, upper = (np.array(AMOUNTS, dtype=object)[rng.integers(0, len(AMOUNTS), shape)] for _ in range(2))
     eps = [Fraction(int(k), 5) for k in rng.integers(0, 10, N)]
     adversary = Box(lower, upper, eps=[str(value) for value in eps], unit=2)
-    sure, perhaps = conflicts_of(adversary, adversary.as_data(X, N), LEFT)
-    assert not perhaps.any()
+    sure, undecided = conflicts_of(adversary, adversary.as_data(X, N), LEFT)
+    assert not undecided.any()
     down, up = (np.broadcast_to(np.asarray(table, dtype=object), (N, 4)) for table in (lower, upper))
 
     def interval(i: int, j: int) -> tuple[Any, Any]:

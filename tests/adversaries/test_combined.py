@@ -91,8 +91,8 @@ def _excess(adversary: Adversary, step: Any, scale: Any) -> list[Any]:
 
 def check_against_solver(adversary: Adversary, data: Any) -> None:
     """Compare conflicts with what the solver says, where it is not a tie for it."""
-    sure, perhaps = check_pairs(adversary, data, LEFT, unrepresentable=0.1)
-    assert not perhaps.any()
+    sure, undecided = check_pairs(adversary, data, LEFT, unrepresentable=0.1)
+    assert not undecided.any()
     members = adversary.members if isinstance(adversary, Union) else (adversary,)
     depths = [Depth(first, second, data.shape[1]) for first, second in itertools.product(members, repeat=2)]
     clear = 0
@@ -156,9 +156,9 @@ def test_points_of_a_grid_with_many_ties(name: str, dtype: Any) -> None:
     grid = np.random.default_rng(4).integers(0, 5, (N, 3))
     data = grid.astype(np.uint8) if dtype == np.uint8 else (grid / 2).astype(np.float32)
     adversary = (UNIONS | INTERSECTIONS)[name]()
-    sure, perhaps = check_pairs(adversary, data, LEFT, unrepresentable=0.2)
+    sure, undecided = check_pairs(adversary, data, LEFT, unrepresentable=0.2)
     assert sure.any()
-    assert perhaps.mean() <= 0.1
+    assert undecided.mean() <= 0.1
 
 
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3])
@@ -246,8 +246,8 @@ def test_an_example_is_moved_within_the_balls_of_all_members() -> None:
 def test_members_without_a_test_for_mixed_pairs() -> None:
     adversary = Union(Hamming(1), Linf(0.5))
     data = np.random.default_rng(0).integers(0, 3, (N, 3))
-    sure, perhaps = check_pairs(adversary, data, LEFT)
-    assert perhaps.any()
+    sure, undecided = check_pairs(adversary, data, LEFT)
+    assert undecided.any()
     moves = np.abs(data[:LEFT, None] - data[None, LEFT:])
     either = ((moves > 0).sum(axis=2) <= 2) | (moves.max(axis=2) <= 1)
     assert (sure >= either).all()
@@ -256,9 +256,9 @@ def test_members_without_a_test_for_mixed_pairs() -> None:
 def test_sparse_moves_are_within_a_box() -> None:
     adversary = Union(SparseLinf(1, 1), L2(0.5))
     data = np.random.default_rng(0).integers(0, 4, (N, 3))
-    _, perhaps = check_pairs(adversary, data, LEFT)
-    assert perhaps.any()
-    assert np.abs(data[:LEFT, None] - data[None, LEFT:]).max(axis=2)[perhaps].max() <= 1
+    _, undecided = check_pairs(adversary, data, LEFT)
+    assert undecided.any()
+    assert np.abs(data[:LEFT, None] - data[None, LEFT:]).max(axis=2)[undecided].max() <= 1
 
 
 @pytest.mark.parametrize("cls", [Union, Intersection])
@@ -283,10 +283,10 @@ def test_an_intersection_may_not_be_empty() -> None:
 def test_bodies_that_touch_for_all_that_can_be_told() -> None:
     """A ball of p = 3 that just touches an l1 ball: no point is found, and no proof that there is none."""
     first, second = np.zeros(2), np.array([2.0, 2.0])
-    found = bodies.share(L1([1, 0]).body(first, 0), Lp(3, [0, "1.8898815748423097"]).body(second, 1))
+    found = bodies.have_common_point(L1([1, 0]).body(first, 0), Lp(3, [0, "1.8898815748423097"]).body(second, 1))
     assert found is None
-    assert bodies.share(L1([1, 0]).body(first, 0), Lp(3, [0, "1.8899"]).body(second, 1)) is True
-    assert bodies.share(L1([1, 0]).body(first, 0), Lp(3, [0, "1.8898"]).body(second, 1)) is False
+    assert bodies.have_common_point(L1([1, 0]).body(first, 0), Lp(3, [0, "1.8899"]).body(second, 1)) is True
+    assert bodies.have_common_point(L1([1, 0]).body(first, 0), Lp(3, [0, "1.8898"]).body(second, 1)) is False
 
 
 def open_case() -> tuple[Any, Any, Adversary]:
@@ -320,9 +320,9 @@ def test_the_floor_of_any_graph_between_is_between() -> None:
     X, y, adversary = open_case()
     floor = lf.floor(X, y, adversary)
     order = np.argsort(y, kind="stable")
-    sure, perhaps = conflicts_of(adversary, X[order], 20)
+    sure, undecided = conflicts_of(adversary, X[order], 20)
     for share in (0.0, 0.3, 1.0):
-        some = sure | (perhaps & (np.random.default_rng(4).random(perhaps.shape) < share))
+        some = sure | (undecided & (np.random.default_rng(4).random(undecided.shape) < share))
         matrix = np.zeros((40, 40), dtype=bool)
         matrix[:20, 20:] = some
         between = lf.floor(None, y[order], Precomputed(conflicts=matrix | matrix.T))
@@ -382,12 +382,12 @@ def test_limits_that_may_change_something() -> None:
     data = np.array([[0.0, 0.0], [1.2, 1.2]])
     assert conflicts_of(adversary, data, 1)[0].all()
     inside = Clipped(adversary, 0, 1.2)
-    sure, perhaps = conflicts_of(inside, data, 1)
-    assert sure.all() or perhaps.all()
+    sure, undecided = conflicts_of(inside, data, 1)
+    assert sure.all() or undecided.all()
     lower = np.array([[0.0, 0.0], [0.0, 0.3]])
     shifted = Union(Ellipsoid(matrix, [1, 0]), Linf([0, 0.25]))
-    sure, perhaps = check_pairs(Clipped(shifted, 0, 1), lower, 1)
-    assert (sure | perhaps).all() == conflicts_of(shifted, lower, 1)[0].all()
+    sure, undecided = check_pairs(Clipped(shifted, 0, 1), lower, 1)
+    assert (sure | undecided).all() == conflicts_of(shifted, lower, 1)[0].all()
 
 
 def test_a_custom_adversary_within_limits() -> None:
@@ -396,14 +396,14 @@ def test_a_custom_adversary_within_limits() -> None:
 
     adversary = Clipped(CustomAdversary(contains=lambda x, z: (z >= x).all(), meet=meet), 0, 1)
     data = np.array([[0.2], [0.9], [0.4], [0.95]])
-    sure, perhaps = check_pairs(adversary, data, 2)
+    sure, undecided = check_pairs(adversary, data, 2)
     # The point of the first pair is inside; those of the others are not, but the larger example is one that is.
     assert sure.all()
-    assert not perhaps.any()
+    assert not undecided.any()
     never = Clipped(CustomAdversary(contains=lambda x, z: z[0] >= x[0] + 0.1, meet=meet), 0, 1)
-    sure, perhaps = check_pairs(never, data, 2)
+    sure, undecided = check_pairs(never, data, 2)
     assert sure.tolist() == [[True, False], [False, False]]
-    assert perhaps.tolist() == [[False, True], [True, True]]
+    assert undecided.tolist() == [[False, True], [True, True]]
 
 
 def test_images_lose_the_outcomes_outside() -> None:

@@ -146,10 +146,10 @@ def test_every_registered_family_is_here() -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_conflicts_are_those_of_brute_force(name: str, seed: int) -> None:
     adversary, X = drawn(name, 1, seed)
-    sure, perhaps = conflicts_of(adversary, adversary.as_data(X, N), LEFT)
+    sure, undecided = conflicts_of(adversary, adversary.as_data(X, N), LEFT)
     expected = [[ORACLES[name](adversary, X, i, j) for j in range(LEFT, N)] for i in range(LEFT)]
     np.testing.assert_array_equal(sure, expected)
-    assert not perhaps.any()
+    assert not undecided.any()
     assert 0 < np.count_nonzero(expected) < sure.size
 
 
@@ -157,9 +157,9 @@ def test_conflicts_are_those_of_brute_force(name: str, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_a_point_is_shared_exactly_where_there_is_a_conflict(name: str, seed: int) -> None:
     adversary, X = drawn(name, 1, seed)
-    sure, perhaps = check_pairs(adversary, X, LEFT)
+    sure, undecided = check_pairs(adversary, X, LEFT)
     assert sure.any()
-    assert not perhaps.any()
+    assert not undecided.any()
 
 
 OF_NUMBERS = [name for name, example in EXAMPLES.items() if example.data in (_points, _floats)]
@@ -430,7 +430,7 @@ def test_a_configuration_nested_without_end() -> None:
     config: dict[str, Any] = {"name": "l2", "eps": 1}
     for _ in range(5000):
         config = {"name": "union", "members": [config]}
-    with pytest.raises(ValueError, match="in at most 16 layers"):
+    with pytest.raises(ValueError, match="nested at most 16 deep"):
         from_config(config)
 
 

@@ -245,9 +245,9 @@ def test_a_function_that_cannot_decide() -> None:
 
     adversary = CustomAdversary(contains=lambda x, z: x == z, meet=meet, name="equal")
     data = adversary.as_data([1, 9, 1, 9], 4)
-    sure, perhaps = conflicts_of(adversary, data, 2)
+    sure, undecided = conflicts_of(adversary, data, 2)
     assert sure.tolist() == [[True, False], [False, False]]
-    assert perhaps.tolist() == [[False, False], [False, True]]
+    assert undecided.tolist() == [[False, False], [False, True]]
     assert repr(adversary) == "CustomAdversary(equal)"
 
 

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 import lossfloor as lf
 from lossfloor.adversaries import Adversary
-from lossfloor.adversaries.comparison import can_do_no_less
 from lossfloor.cli.app import app
 from lossfloor.floors import MulticlassCurve
 
@@ -92,10 +91,10 @@ ADVERSARIES: list[tuple[Callable[[Any], Adversary], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("make", "less", "more"), ADVERSARIES)
-def test_who_can_do_no_less(make: Callable[[Any], Adversary], less: Any, more: Any) -> None:
-    assert can_do_no_less(make(less), make(more))
-    assert can_do_no_less(make(less), make(less))
-    assert not can_do_no_less(make(more), make(less))
+def test_which_is_at_least_the_other(make: Callable[[Any], Adversary], less: Any, more: Any) -> None:
+    assert make(more).is_at_least(make(less))
+    assert make(less).is_at_least(make(less))
+    assert not make(less).is_at_least(make(more))
 
 
 class Contrary(lf.L2):
@@ -126,7 +125,7 @@ class Contrary(lf.L2):
     ],
 )
 def test_who_is_not_known_to(one: Adversary, other: Adversary) -> None:
-    assert not can_do_no_less(one, other)
+    assert not other.is_at_least(one)
 
 
 def test_functions_of_the_same_name_are_not_taken_for_the_same() -> None:
@@ -137,7 +136,7 @@ def test_functions_of_the_same_name_are_not_taken_for_the_same() -> None:
         return lf.CustomAdversary(contains=lambda x, z: abs(x - z) <= reach, meet=meet)
 
     assert custom(1).config() == custom(2).config()
-    assert not can_do_no_less(custom(2), custom(1))
+    assert not custom(1).is_at_least(custom(2))
 
 
 def test_a_time_limit_is_one_for_the_whole_curve() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lossfloor._checks import must, unknown
 from lossfloor.adversaries.base import Adversary
 from lossfloor.adversaries.box import Box
 from lossfloor.adversaries.combined.clipped import Clipped
@@ -18,6 +15,7 @@ from lossfloor.adversaries.geometric import Geometric
 from lossfloor.adversaries.hamming import Hamming
 from lossfloor.adversaries.norms import L1, L2, Linf, Lp, NormBall
 from lossfloor.adversaries.precomputed import Precomputed
+from lossfloor.adversaries.registry import FAMILIES, from_config
 from lossfloor.adversaries.sparse_linf import SparseLinf
 from lossfloor.adversaries.substitution import Substitution
 from lossfloor.adversaries.weighted import WeightedLp
@@ -50,83 +48,3 @@ __all__ = [
     "WeightedLp",
     "from_config",
 ]
-
-#: How deep unions, intersections and the like may be nested in a configuration.
-_MOST_LAYERS = 16
-
-#: The families that a configuration can name.
-FAMILIES: dict[str, type[Adversary]] = {
-    family.name: family
-    for family in (
-        L1,
-        L2,
-        Linf,
-        Lp,
-        WeightedLp,
-        Ellipsoid,
-        Box,
-        Hamming,
-        SparseLinf,
-        EditDistance,
-        Substitution,
-        FiniteSets,
-        Geometric,
-        Union,
-        Intersection,
-        Clipped,
-        CustomAdversary,
-        Precomputed,
-    )
-}
-
-
-def from_config(config: Any) -> Adversary:
-    """Make the adversary that `Adversary.config` described.
-
-    Parameters
-    ----------
-    config : dict
-        With the key "name" and the arguments of the family.
-
-    Returns
-    -------
-    Adversary
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the name is not known, an argument is missing, superfluous or not what it must be, or the adversary
-        cannot be made from a configuration alone (`Precomputed`, `CustomAdversary`, `FiniteSets` with a
-        function).
-
-    Examples
-    --------
-    >>> from_config({"name": "l2", "eps": "23/5", "unit": "255"})
-    L2(eps=4.6, unit=255)
-    >>> from_config({"name": "union", "members": [{"name": "l2", "eps": 1}, {"name": "linf", "eps": "1/2"}]})
-    Union(L2(eps=1, unit=1), Linf(eps=0.5, unit=1))
-    """
-    if not isinstance(config, dict) or not isinstance(config.get("name"), str):
-        raise ValueError(must("config", "a mapping with a name", config))
-    arguments = dict(config)
-    name = arguments.pop("name")
-    if name not in FAMILIES:
-        raise ValueError(unknown("adversary", name, FAMILIES))
-    _check_depth(config)
-    return FAMILIES[name].from_config(arguments)
-
-
-def _check_depth(config: Any) -> None:
-    """Refuse adversaries made of adversaries made of adversaries without end."""
-    layer = [config]
-    for _ in range(_MOST_LAYERS):
-        inside = [part for one in layer for part in (*_members(one), one.get("adversary"))]
-        layer = [part for part in inside if isinstance(part, dict)]
-        if not layer:
-            return
-    raise ValueError(must("config", f"of adversaries in at most {_MOST_LAYERS} layers", "more of them"))
-
-
-def _members(config: dict[str, Any]) -> list[Any]:
-    members = config.get("members")
-    return members if isinstance(members, list) else []

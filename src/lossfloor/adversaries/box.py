@@ -58,6 +58,7 @@ class Box(ConvexAdversary):
     """
 
     name: ClassVar[str] = "box"
+    budgets: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __init__(self, lower: Any, upper: Any, *, eps: Any = 1, unit: Any = 1) -> None:
         self.lower = FeatureTable("lower", lower)
@@ -78,6 +79,15 @@ class Box(ConvexAdversary):
 
     def __hash__(self) -> int:
         return hash((self.name, self.eps, self.unit))
+
+    @property
+    def is_monotone(self) -> bool:
+        """Always: a box has the whole way to the example, feature by feature."""
+        return True
+
+    def meets_by(self, data: npt.NDArray[Any]) -> str:
+        """Return "pairs": boxes share a point if every two of them do (Helly)."""
+        return "pairs"
 
     def config(self) -> dict[str, Any]:
         """Return the name, the budgets and the unit, rationals as strings."""

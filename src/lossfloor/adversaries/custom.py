@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from lossfloor._checks import must
 from lossfloor.adversaries.base import Adversary, Index
-from lossfloor.adversaries.combined import mixed_pairs
 from lossfloor.adversaries.finite_sets import as_objects
 from lossfloor.adversaries.geometry import deciding
 from lossfloor.graphs.rows import ConflictRows
@@ -127,7 +126,7 @@ class CustomAdversary(Adversary):
         m = len(XB)
         for start, stop in deciding.row_pieces(len(XA), m, 2048):
             answers = np.array([[_CODES[self.conflict(a, b)] for b in XB] for a in XA[start:stop]], dtype=np.int8)
-            yield mixed_pairs.Piece(start, answers == 1, answers == -1).rows()
+            yield deciding.bit_rows(start, answers == 1, answers == -1)
 
 
 _CODES = {True: 1, False: 0, None: -1}

@@ -47,6 +47,7 @@ class EditDistance(Adversary):
     """
 
     name: ClassVar[str] = "edit-distance"
+    budgets: ClassVar[tuple[str, ...]] = ("k",)
 
     def __init__(self, k: Any) -> None:
         self.k = few_changes.as_counts("k", k)

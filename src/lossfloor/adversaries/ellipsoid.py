@@ -55,6 +55,7 @@ class Ellipsoid(GaugeBall):
     """
 
     name: ClassVar[str] = "ellipsoid"
+    budgets: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __init__(self, matrix: Any, eps: Any, unit: Any = 1) -> None:
         super().__init__(eps, unit)

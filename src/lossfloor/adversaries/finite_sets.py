@@ -49,6 +49,7 @@ class FiniteSets(Adversary):
     """
 
     name: ClassVar[str] = "finite-sets"
+    budgets: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, outcomes: Callable[[Any], Iterable[Hashable]] | None = None) -> None:
         if outcomes is not None and not callable(outcomes):
@@ -81,6 +82,10 @@ class FiniteSets(Adversary):
         if arguments:
             raise ValueError("a FiniteSets adversary cannot be made again from its name: give its function")
         return cls()
+
+    def is_at_least(self, other: Adversary) -> bool:
+        """Return whether both list the outcomes by the same function, or both are matrices."""
+        return isinstance(other, FiniteSets) and self.outcomes is other.outcomes and super().is_at_least(other)
 
     def as_data(self, X: Any, n: int) -> Any:
         """Check the examples and that each has an outcome.

@@ -61,6 +61,7 @@ class Geometric(Adversary):
     """
 
     name: ClassVar[str] = "geometric"
+    budgets: ClassVar[tuple[str, ...]] = ("shifts",)
 
     def __init__(self, rotations: Any = (0,), shifts: Any = 0, *, shape: Any = None, decimals: int = 6) -> None:
         several = isinstance(rotations, Iterable) and not isinstance(rotations, (str, Mapping))

@@ -50,6 +50,7 @@ class Hamming(Adversary):
     """
 
     name: ClassVar[str] = "hamming"
+    budgets: ClassVar[tuple[str, ...]] = ("k",)
 
     def __init__(self, k: Any) -> None:
         self.k = few_changes.as_counts("k", k)
@@ -62,6 +63,11 @@ class Hamming(Adversary):
 
     def __hash__(self) -> int:
         return hash((self.name, self.k))
+
+    @property
+    def is_monotone(self) -> bool:
+        """Always: a feature changed to another value is still one changed feature."""
+        return True
 
     def config(self) -> dict[str, Any]:
         """Return the name and the budgets."""

@@ -48,6 +48,28 @@ class NormBall(GaugeBall):
         return self
 
     @property
+    def is_monotone(self) -> bool:
+        """Always: a step towards the example makes the distance no larger."""
+        return True
+
+    def meets_by(self, data: npt.NDArray[Any]) -> str:
+        """Return "pairs" for boxes and intervals, "balls" for Euclidean balls whose squares fit doubles, else "asking".
+
+        Euclidean balls are "balls" on one feature too: their proofs name a common point.
+        """
+        if self.order == 2:
+            return "balls" if self._has_plain_squares(data) else "asking"
+        return "pairs" if self.order is None else super().meets_by(data)
+
+    def _has_plain_squares(self, data: npt.NDArray[Any]) -> bool:
+        """Return whether doubles hold the data, and squares of distances and radii neither overflow nor vanish."""
+        largest = float(np.abs(data.astype(np.float64)).max())
+        radii = [float(radius) for radius in set(self.radii(len(data), np.arange(len(data))))]
+        if data.dtype.kind in "iu" and largest > 2.0**50:
+            return False
+        return min(radii) > 2.0**-100 and max(radii) < 2.0**100 and largest < 2.0**100
+
+    @property
     def family_arguments(self) -> dict[str, Any]:
         """What `lossfloor.curve` needs besides the class of the ball, its budgets and its unit."""
         return {}
@@ -204,6 +226,7 @@ class L2(NormBall):
     """
 
     name: ClassVar[str] = "l2"
+    budgets: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __init__(self, eps: Any, unit: Any = 1) -> None:
         super().__init__(Fraction(2), eps, unit)
@@ -219,6 +242,7 @@ class L1(NormBall):
     """
 
     name: ClassVar[str] = "l1"
+    budgets: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __init__(self, eps: Any, unit: Any = 1) -> None:
         super().__init__(Fraction(1), eps, unit)
@@ -234,6 +258,7 @@ class Linf(NormBall):
     """
 
     name: ClassVar[str] = "linf"
+    budgets: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __init__(self, eps: Any, unit: Any = 1) -> None:
         super().__init__(None, eps, unit)
@@ -257,6 +282,7 @@ class Lp(NormBall):
     """
 
     name: ClassVar[str] = "lp"
+    budgets: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __init__(self, p: Any, eps: Any, unit: Any = 1) -> None:
         super().__init__(as_order(p), eps, unit)

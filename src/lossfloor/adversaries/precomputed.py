@@ -53,6 +53,7 @@ class Precomputed(Adversary):
     """
 
     name: ClassVar[str] = "precomputed"
+    budgets: ClassVar[tuple[str, ...]] = ("eps",)
     knows_points: ClassVar[bool] = False
 
     def __init__(self, *, distances: Any = None, conflicts: Any = None, eps: Any = None) -> None:

@@ -54,6 +54,7 @@ class SparseLinf(Adversary):
     """
 
     name: ClassVar[str] = "sparse-linf"
+    budgets: ClassVar[tuple[str, ...]] = ("eps", "k")
 
     def __init__(self, k: Any, eps: Any, unit: Any = 1) -> None:
         self.k = few_changes.as_counts("k", k)
@@ -71,6 +72,11 @@ class SparseLinf(Adversary):
 
     def __hash__(self) -> int:
         return hash((self.name, self.k, self.eps, self.unit))
+
+    @property
+    def is_monotone(self) -> bool:
+        """Always: a step towards the example changes no more features, and none by more."""
+        return True
 
     def config(self) -> dict[str, Any]:
         """Return the name, the budgets and the unit."""

@@ -52,6 +52,7 @@ class Substitution(Adversary):
     """
 
     name: ClassVar[str] = "substitution"
+    budgets: ClassVar[tuple[str, ...]] = ("k",)
 
     def __init__(self, synonyms: Mapping[Hashable, Iterable[Hashable]], k: Any = None) -> None:
         if not isinstance(synonyms, Mapping):

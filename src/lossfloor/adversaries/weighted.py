@@ -59,6 +59,7 @@ class WeightedLp(GaugeBall):
     """
 
     name: ClassVar[str] = "weighted-lp"
+    budgets: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __init__(self, p: Any, costs: Any, eps: Any, unit: Any = 1) -> None:
         super().__init__(eps, unit)
@@ -66,6 +67,15 @@ class WeightedLp(GaugeBall):
         self.costs = FeatureTable("costs", costs)
         if self.costs.codes.ndim == 2:
             raise ValueError(must("costs", "one number or an array of shape (d,)", f"shape {self.costs.codes.shape}"))
+
+    @property
+    def is_monotone(self) -> bool:
+        """Always: a step towards the example makes the cost no larger."""
+        return True
+
+    def meets_by(self, data: npt.NDArray[Any]) -> str:
+        """Return "pairs" where the neighbourhoods are boxes, else "asking"."""
+        return "pairs" if self.order is None else super().meets_by(data)
 
     def _details(self) -> list[str]:
         return [f"p={show_order(self.order)}", f"costs={self.costs!r}"]

@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from lossfloor._checks import must
 from lossfloor.adversaries import Adversary
-from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
 from lossfloor.attacks.perturbed import PerturbedData, gathered
 from lossfloor.attacks.two_class import ball_points, shape_of_rows, stay_point
 from lossfloor.solvers.many.dual import Dual
@@ -102,16 +101,17 @@ class MulticlassAttack:
     def _points(self) -> npt.NDArray[Any]:
         """The common points, and behind them those of the examples that stay, of one dtype."""
         met: list[Any] = [None] * len(self.conflicts)
-        if isinstance(self._adversary, GaugeBall):
+        ball = self._adversary.gauge_ball
+        if ball is not None:
             pairs = [e for e, members in enumerate(self.conflicts) if len(members) == 2]
             if pairs:
                 table = np.stack([self.conflicts[e] for e in pairs])
-                for e, point in zip(pairs, ball_points(self._adversary, self._data, table), strict=True):
+                for e, point in zip(pairs, ball_points(ball, self._data, table), strict=True):
                     met[e] = point
         met = [self._meet(e) if point is None else point for e, point in enumerate(met)]
         everything = gathered([*met, *self._stays()], self._data)
         rows = self.point >= 0
-        if not isinstance(self._adversary, GaugeBall) or everything.dtype != self._data.dtype:
+        if ball is None or everything.dtype != self._data.dtype:
             rows = np.ones_like(rows)  # else those that stay are where they were
         if not rows.any():
             return everything
@@ -126,7 +126,7 @@ class MulticlassAttack:
 
     def _stays(self) -> list[Any]:
         """Return where the examples are that stay: balls hold their centres, other neighbourhoods are asked."""
-        if isinstance(self._adversary, GaugeBall):
+        if self._adversary.gauge_ball is not None:
             return list(self._data[self._staying])
         return [stay_point(self._adversary, self._data, i) for i in self._staying.tolist()]
 

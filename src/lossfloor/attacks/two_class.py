@@ -30,7 +30,7 @@ from scipy import sparse
 from lossfloor import exact
 from lossfloor._checks import must
 from lossfloor.adversaries import Adversary
-from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
+from lossfloor.adversaries.base import BallOfGauge
 from lossfloor.attacks.perturbed import PerturbedData, gathered
 
 if TYPE_CHECKING:
@@ -157,8 +157,9 @@ class Attack:
     @functools.cached_property
     def _points(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """The common points of the pairs, and those of the examples that stay, of one dtype."""
-        if isinstance(self._adversary, GaugeBall):
-            met = ball_points(self._adversary, self._data, self.pairs)
+        ball = self._adversary.gauge_ball
+        if ball is not None:
+            met = ball_points(ball, self._data, self.pairs)
             return met, self._staying_as(met.dtype)
         met_list = [_met(self._adversary, self._data, pair) for pair in self.pairs]
         stay_list = [stay_point(self._adversary, self._data, i) for i in self._staying.tolist()]
@@ -249,9 +250,10 @@ class Attack:
         TypeError
             If the adversary is no ball of a norm.
         """
-        if not isinstance(self._adversary, GaugeBall):
+        ball = self._adversary.gauge_ball
+        if ball is None:
             raise TypeError(must("adversary", "a ball of a norm", self._adversary))
-        points, missing = found_points(self._adversary, self._data, self.pairs)
+        points, missing = found_points(ball, self._data, self.pairs)
         kept = np.ones(len(self.pairs), dtype=np.bool_)
         kept[list(missing)] = False
         met = self._restored(points[kept])
@@ -307,7 +309,7 @@ def stay_point(adversary: Adversary, data: Any, i: int) -> Any:
     return _met(adversary, data, np.array([i, i], dtype=np.intp))
 
 
-def ball_points(ball: GaugeBall, data: npt.NDArray[Any], pairs: Positions) -> npt.NDArray[Any]:
+def ball_points(ball: BallOfGauge, data: npt.NDArray[Any], pairs: Positions) -> npt.NDArray[Any]:
     """Find a common point for each pair of balls, in the dtype of the data if that can hold all of them."""
     points, missing = found_points(ball, data, pairs)
     if missing:
@@ -316,7 +318,7 @@ def ball_points(ball: GaugeBall, data: npt.NDArray[Any], pairs: Positions) -> np
 
 
 def found_points(
-    ball: GaugeBall, data: npt.NDArray[Any], pairs: Positions
+    ball: BallOfGauge, data: npt.NDArray[Any], pairs: Positions
 ) -> tuple[npt.NDArray[Any], dict[int, ArithmeticError]]:
     """Do what `ball_points` does; return besides for which pairs there is no point that doubles can hold, and why."""
     for dtype in [data.dtype, np.dtype(np.float64)]:
@@ -341,7 +343,7 @@ def found_points(
     return points, missing
 
 
-def _by_meeting(ball: GaugeBall, data: npt.NDArray[Any], pair: Positions) -> npt.NDArray[np.float64]:
+def _by_meeting(ball: BallOfGauge, data: npt.NDArray[Any], pair: Positions) -> npt.NDArray[np.float64]:
     """Find the common point of one pair that rounding left out of one of the balls."""
     point: npt.NDArray[np.float64] = _met(ball, data, pair).astype(np.float64)
     if not ball.contains(data[pair], np.stack([point, point]), index=pair).all():
@@ -349,7 +351,7 @@ def _by_meeting(ball: GaugeBall, data: npt.NDArray[Any], pair: Positions) -> npt
     return point
 
 
-def _met(adversary: Adversary, data: Any, pair: Positions) -> Any:
+def _met(adversary: Adversary | BallOfGauge, data: Any, pair: Positions) -> Any:
     """Return the common point of two examples that the adversary finds, which it must for a conflict."""
     try:
         point = adversary.meet(data[pair], index=pair)
@@ -360,7 +362,7 @@ def _met(adversary: Adversary, data: Any, pair: Positions) -> Any:
     return point
 
 
-def _radii(ball: GaugeBall, index: Positions) -> Sequence[Fraction]:
+def _radii(ball: BallOfGauge, index: Positions) -> Sequence[Fraction]:
     radii = ball.radii(len(index), index)
     return radii if len(radii) == len(index) else radii * len(index)
 
@@ -373,7 +375,7 @@ def pieces(n: int, width: int) -> Iterator[slice]:
 
 
 def between(
-    ball: GaugeBall,
+    ball: BallOfGauge,
     A: npt.NDArray[Any],
     B: npt.NDArray[Any],
     radii_a: Sequence[Fraction],
@@ -389,7 +391,7 @@ def between(
 
     Parameters
     ----------
-    ball : GaugeBall
+    ball : BallOfGauge
         Whose norm it is.
     A, B : ndarray, shape (k, d)
         Ends of the segments.
@@ -426,13 +428,13 @@ def between(
 
 
 def in_balls(
-    ball: GaugeBall, centres: npt.NDArray[Any], points: npt.NDArray[Any], radii: Sequence[Fraction]
+    ball: BallOfGauge, centres: npt.NDArray[Any], points: npt.NDArray[Any], radii: Sequence[Fraction]
 ) -> npt.NDArray[np.bool_]:
     """Tell row by row whether a point is at most a radius from a centre: by bounds, and exactly where they leave doubt.
 
     Parameters
     ----------
-    ball : GaugeBall
+    ball : BallOfGauge
         Whose norm it is.
     centres, points : ndarray, shape (k, d)
     radii : sequence of k Fraction

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lossfloor._checks import as_points, must, one_of
 from lossfloor.adversaries import L2, Adversary
-from lossfloor.adversaries.geometry.bodies import ConvexAdversary
 from lossfloor.classifiers.coverage import Doubles, Positions
 
 
@@ -50,7 +49,7 @@ class FloorEstimator(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[m
     @property
     def _takes_vectors(self) -> bool:
         """Whether examples are rows of numbers, which scikit-learn's rules apply to; else the adversary checks them."""
-        return isinstance(self.adversary_, ConvexAdversary)
+        return self.adversary_.takes_vectors
 
     def _training_data(
         self, X: Any, y: Any, sample_weight: Any

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lossfloor import exact
 from lossfloor.adversaries import Adversary
-from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
+from lossfloor.adversaries.base import BallOfGauge
 from lossfloor.attacks.two_class import pieces
 from lossfloor.distances import PairSweep, Radii
 
@@ -58,12 +58,7 @@ class Side:
         return Side(self.data[chosen], self.index[chosen], self.posterior[chosen], self.free)
 
 
-def gauge_ball(adversary: Adversary) -> GaugeBall | None:
-    """Return an adversary that measures distances, None if it does not."""
-    return adversary if isinstance(adversary, GaugeBall) else None
-
-
-def radii_of(ball: GaugeBall, index: Positions) -> tuple[Fraction, ...]:
+def radii_of(ball: BallOfGauge, index: Positions) -> tuple[Fraction, ...]:
     """Return the radii of examples by their positions, one each, in units of the data."""
     radii = ball.radii(len(index), index)
     return radii if len(radii) == len(index) else radii * len(index)
@@ -75,7 +70,7 @@ def first_cover(adversary: Adversary, side: Side, points: Any) -> Positions:
     if norm_ball is not None:
         radii = norm_ball.radii(len(side.index), side.index)
         return first_within(norm_ball.order, points, side, (Fraction(0),), radii)
-    ball = gauge_ball(adversary)
+    ball = adversary.gauge_ball
     if ball is not None:
         return _first_cover_by_gauges(ball, side, points)
     found = np.full(len(points), -1, dtype=np.intp)
@@ -88,7 +83,7 @@ def first_cover(adversary: Adversary, side: Side, points: Any) -> Positions:
     return found
 
 
-def _first_cover_by_gauges(ball: GaugeBall, side: Side, points: npt.NDArray[Any]) -> Positions:
+def _first_cover_by_gauges(ball: BallOfGauge, side: Side, points: npt.NDArray[Any]) -> Positions:
     radii = radii_of(ball, side.index)
     brackets = np.array([exact.bracket(radius) for radius in radii])
     found = []

@@ -11,7 +11,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from lossfloor._checks import must
 from lossfloor.adversaries import Adversary
 from lossfloor.attacks.two_class import pieces
-from lossfloor.classifiers.coverage import Doubles, Side, gauge_ball
+from lossfloor.classifiers.coverage import Doubles, Side
 from lossfloor.classifiers.new_examples import NewExamples
 
 #: Examples that may be the nearest to a point, on average, up to which each is looked at by itself.
@@ -46,7 +46,7 @@ def _distances(adversary: Adversary, side: Side, points: npt.NDArray[Any]) -> Do
     """Return the distance of each point from the nearest example of a side, in units of the data, rounded."""
     if adversary.norm_ball is not None and adversary.norm_ball.order == 2:
         return least_distances(points, side.data)
-    ball = gauge_ball(adversary)
+    ball = adversary.gauge_ball
     if ball is None:
         raise TypeError(must("adversary", "one that measures distances", adversary))
     return np.concatenate(

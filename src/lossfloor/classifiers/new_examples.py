@@ -11,9 +11,9 @@ import numpy as np
 
 from lossfloor._checks import must
 from lossfloor.adversaries import Adversary, BitRows, ConflictRows
-from lossfloor.adversaries.geometry.gauge_balls import GaugeBall
+from lossfloor.adversaries.base import BallOfGauge
 from lossfloor.attacks.two_class import between
-from lossfloor.classifiers.coverage import Positions, Side, first_bits, first_within, gauge_ball, radii_of
+from lossfloor.classifiers.coverage import Positions, Side, first_bits, first_within, radii_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class NewExamples:
 
     def radii(self) -> tuple[Fraction, ...]:
         """Return the radius of each in units of the data."""
-        ball = gauge_ball(self.mover)
+        ball = self.mover.gauge_ball
         if ball is None:
             raise TypeError(must("adversary", "a ball of a norm", self.mover))
         return radii_of(ball, self.positions)
@@ -57,10 +57,10 @@ def first_met(trained: Adversary, side: Side, new: NewExamples) -> Positions:
 def _first_possible(rows: ConflictRows) -> Positions:
     """Return the first example that each row conflicts with, undecided pairs included."""
     if isinstance(rows, BitRows):
-        return first_bits(rows.bits if rows.perhaps is None else rows.bits | rows.perhaps)
+        return first_bits(rows.bits if rows.undecided is None else rows.bits | rows.undecided)
     none = np.iinfo(np.intp).max
     found = np.full(rows.stop - rows.start, none, dtype=np.intp)
-    for targets, counts in ((rows.targets, rows.counts), *(() if rows.perhaps is None else (rows.perhaps,))):
+    for targets, counts in ((rows.targets, rows.counts), *(() if rows.undecided is None else (rows.undecided,))):
         np.minimum.at(found, np.repeat(np.arange(len(counts)), counts), targets)
     return np.where(found == none, -1, found)
 
@@ -96,7 +96,7 @@ def candidates(
     binding : ndarray of intp
         For each new example the one of `other` that `first_met` found.
     """
-    ball = gauge_ball(trained)
+    ball = trained.gauge_ball
     if ball is None:
         yield from _unmoved_and_common(new, other, binding)
     else:
@@ -115,7 +115,7 @@ def _unmoved_and_common(new: NewExamples, other: Side, binding: Positions) -> It
 
 
 def _unmoved_and_between(
-    ball: GaugeBall, new: NewExamples, other: Side, binding: Positions
+    ball: BallOfGauge, new: NewExamples, other: Side, binding: Positions
 ) -> Iterator[tuple[Positions, Any]]:
     """Yield the examples themselves, and points on the way to the training examples that bind them."""
     yield np.arange(len(binding)), new.data

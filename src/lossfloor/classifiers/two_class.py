@@ -26,7 +26,7 @@ from lossfloor._checks import must
 from lossfloor.adversaries import Adversary
 from lossfloor.classifiers import nearness
 from lossfloor.classifiers._base import FloorEstimator, as_adversary, rows_of
-from lossfloor.classifiers.coverage import Doubles, Positions, Side, first_cover, gauge_ball
+from lossfloor.classifiers.coverage import Doubles, Positions, Side, first_cover
 from lossfloor.classifiers.new_examples import NewExamples, candidates, first_around, first_met
 from lossfloor.floors import two_class_floor
 
@@ -132,7 +132,7 @@ class FloorClassifier(FloorEstimator):
 
     def _check_parameters(self) -> Adversary:
         adversary = super()._check_parameters()
-        if self.choice == "nearest" and gauge_ball(adversary) is None:
+        if self.choice == "nearest" and adversary.gauge_ball is None:
             raise ValueError(must("choice", "another than 'nearest' where no distance is defined", self.choice))
         return adversary
 

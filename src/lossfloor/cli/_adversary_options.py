@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _PANEL = "Adversary"
 #: Bytes of a file that describes an adversary, above which it is not read.
 _MOST_BYTES = 1 << 28
-#: What a budget is called: the one of these that a family has is what a curve varies.
-_BUDGETS = ("eps", "k", "shifts")
 
 Name = Annotated[
     str | None,
@@ -271,15 +269,21 @@ def _parts(config: Any) -> list[dict[str, Any]]:
         part = todo.pop()
         if isinstance(part, dict) and isinstance(part.get("name"), str):
             found.append(part)
-            members = part.get("members")
-            todo += [*(members if isinstance(members, list) else []), part.get("adversary")]
+            family = _family(part)
+            for key in () if family is None else family.part_keys:
+                inside = part.get(key)
+                todo += inside if isinstance(inside, list) else [inside]
     return found
 
 
-def _parameters(config: dict[str, Any]) -> Mapping[str, inspect.Parameter]:
+def _family(config: dict[str, Any]) -> type[Adversary] | None:
     from lossfloor.adversaries import FAMILIES
 
-    family = FAMILIES.get(config["name"])
+    return FAMILIES.get(config["name"])
+
+
+def _parameters(config: dict[str, Any]) -> Mapping[str, inspect.Parameter]:
+    family = _family(config)
     return {} if family is None else inspect.signature(family).parameters
 
 
@@ -298,11 +302,11 @@ def _with_unit(config: dict[str, Any], unit: Any) -> dict[str, Any]:
 
 
 def _open_budgets(config: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    """Return where budgets are left open: an object and its key, one at most for each adversary."""
+    """Return where budgets are left open: an object and its key, at most one per adversary."""
     places = []
     for part in _parts(config):
-        known = ["eps"] if part["name"] == "precomputed" else [key for key in _BUDGETS if key in _parameters(part)]
-        left = [key for key in known if key not in part]
+        family = _family(part)
+        left = [key for key in (family and family.budgets) or () if key not in part]
         if len(left) > 1:
             raise UsageError(f"{part['name']} has two budgets: set {left[0]} or {left[1]} with --param")
         places += [(part, key) for key in left]

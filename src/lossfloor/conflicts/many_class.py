@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lossfloor import _core
-from lossfloor._checks import must
 from lossfloor._types import Positions, Progress, Vertices
-from lossfloor.adversaries import Adversary, Box, NormBall, Precomputed
+from lossfloor.adversaries import Adversary
+from lossfloor.adversaries.base import BallOfNorm
 from lossfloor.conflicts.sweep import sweep
 from lossfloor.distances import thread_count
 from lossfloor.graphs import ClassGraph, lists_of
@@ -28,9 +28,8 @@ class CommonPointRule:
 
     Attributes
     ----------
-    kind : {"cliques", "balls", "open", "ask"}
-        "cliques": they do if every two do (boxes, by Helly's theorem).  "balls": by the distances of their centres.
-        "open": it is not known (`Precomputed`).  "ask": `Adversary.meet` tells.
+    kind : {"pairs", "balls", "unknown", "asking"}
+        What `Adversary.meets_by` says of the examples.
     adversary : Adversary
     data : object
         The examples as ``adversary.as_data`` returned them.
@@ -45,38 +44,22 @@ class CommonPointRule:
 
     @classmethod
     def of(cls, adversary: Adversary, data: Any) -> CommonPointRule:
-        """Choose what suits an adversary."""
-        kind = "ask"
-        if isinstance(adversary, Precomputed):
-            kind = "open"
-        elif isinstance(adversary, Box) or (isinstance(adversary, NormBall) and adversary.order is None):
-            kind = "cliques"
-        elif isinstance(adversary, NormBall) and adversary.order == 2 and _has_plain_squares(adversary, data):
-            kind = "balls"
-        return cls(kind, adversary, data)
+        """Return the rule of an adversary for some examples."""
+        return cls(adversary.meets_by(data), adversary, data)
 
     def of_part(self, vertices: Positions) -> CommonPointRule:
         """Return the same for a graph of some of the examples."""
         return dataclasses.replace(self, index=vertices if self.index is None else self.index[vertices])
 
     def ask(self, members: Vertices) -> int:
-        """Tell whether the neighbourhoods of some examples share a point."""
-        if self.kind == "open":
+        """Return whether the neighbourhoods of some examples share a point."""
+        if self.kind == "unknown":
             return UNDECIDED
         index = members.astype(np.intp) if self.index is None else self.index[members]
         try:
             return NO if self.adversary.meet(self.data[index], index=index) is None else YES
         except (ArithmeticError, ValueError):  # undecided, or not made for more than two
             return UNDECIDED
-
-
-def _has_plain_squares(ball: NormBall, data: npt.NDArray[Any]) -> bool:
-    """Tell whether squared distances and radii in double precision neither overflow nor vanish, nor begin rounded."""
-    largest = float(np.abs(data.astype(np.float64)).max())
-    radii = [float(radius) for radius in set(ball.radii(len(data), np.arange(len(data))))]
-    if data.dtype.kind in "iu" and largest > 2.0**50:
-        return False
-    return min(radii) > 2.0**-100 and max(radii) < 2.0**100 and largest < 2.0**100
 
 
 def build(
@@ -105,38 +88,37 @@ def build(
     """
     rows: list[npt.NDArray[np.int32]] = []
     columns: list[npt.NDArray[np.int32]] = []
-    open_from = []
+    undecided = []
     done = 0
     for code in range(n_classes - 1):
         left, right = np.flatnonzero(codes == code), np.flatnonzero(codes > code)
         for piece in sweep(adversary, data, left, right):
-            for is_open, (targets, counts) in enumerate(lists_of(piece)):
+            for is_undecided, (targets, counts) in enumerate(lists_of(piece)):
                 rows.append(np.repeat(left[piece.start : piece.stop], counts).astype(np.int32))
                 columns.append(right[targets].astype(np.int32))
-                open_from.append(np.full(len(targets), bool(is_open)))
+                undecided.append(np.full(len(targets), bool(is_undecided)))
             if progress is not None:
                 progress("conflicts", done + piece.stop, len(codes))
         done += len(left)
     if progress is not None:
         progress("conflicts", len(codes), len(codes))
-    graph = class_graph(codes, n_classes, np.concatenate(rows), np.concatenate(columns), np.concatenate(open_from))
-    if CommonPointRule.of(adversary, data).kind != "balls":
+    graph = class_graph(codes, n_classes, np.concatenate(rows), np.concatenate(columns), np.concatenate(undecided))
+    ball = adversary.norm_ball
+    if ball is None or adversary.meets_by(data) != "balls":
         return graph
-    return _with_squares(graph, adversary, data)
+    return _with_squares(graph, ball, data)
 
 
-def _with_squares(graph: ClassGraph, adversary: Adversary, data: npt.NDArray[Any]) -> ClassGraph:
+def _with_squares(graph: ClassGraph, ball: BallOfNorm, data: npt.NDArray[Any]) -> ClassGraph:
     """Add the squared distances of all conflicts.
 
     Whole numbers below 2^26 have exact ones in double precision; others are right to d + 2 roundings.
     """
-    if not isinstance(adversary, NormBall):
-        raise TypeError(must("adversary", "a ball of a norm", adversary))
     rows = data
     if data.dtype not in (np.uint8, np.int16, np.float32, np.float64):
         rows = data.astype(np.float64)
     n = len(data)
-    radii = [radius * radius for radius in adversary.radii(n, np.arange(n))]
+    radii = [radius * radius for radius in ball.radii(n, np.arange(n))]
     squares = np.array([float(radius) for radius in radii], dtype=np.float64)
     return dataclasses.replace(
         graph,
@@ -146,9 +128,9 @@ def _with_squares(graph: ClassGraph, adversary: Adversary, data: npt.NDArray[Any
     )
 
 
-def squared_radii(adversary: NormBall, n: int) -> list[Fraction]:
+def squared_radii(ball: BallOfNorm, n: int) -> list[Fraction]:
     """Return the squared radius of each example in units of the data, exactly."""
-    radii = adversary.radii(n, np.arange(n))
+    radii = ball.radii(n, np.arange(n))
     squares = [radius * radius for radius in radii]
     return squares if len(squares) == n else squares * n
 
@@ -161,7 +143,7 @@ def meeting_test(adversary: Adversary, X: Any, n: int) -> Any:
         index = np.array(members, dtype=np.intp)
         if len(members) == 2:
             return adversary.conflict(rule.data[members[0]], rule.data[members[1]], index=index) is True
-        if rule.kind == "cliques":
+        if rule.kind == "pairs":
             return all(meets([u, v]) for i, u in enumerate(members) for v in members[:i])
         return adversary.meet(rule.data[index], index=index) is not None
 

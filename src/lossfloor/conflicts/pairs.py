@@ -19,14 +19,22 @@ def build_pairs(
     left: Positions,
     others: Sequence[Positions],
 ) -> Iterator[tuple[int, ConflictGraph, ConflictGraph | None]]:
-    """Yield the graph of a class with each of some others, from one sweep: which, the sure conflicts, the possible."""
+    """Yield the graph of a class with each of some others, from one sweep.
+
+    Yields
+    ------
+    which : int
+    sure : ConflictGraph
+    most : ConflictGraph or None
+        The sure conflicts and the undecided ones; None if every pair is decided.
+    """
     right = np.concatenate(list(others))
     bounds = np.concatenate([[0], np.cumsum([len(some) for some in others])])
     sure: list[list[ListRows]] = [[] for _ in others]
-    open_rows: list[list[ListRows]] = [[] for _ in others]
+    undecided: list[list[ListRows]] = [[] for _ in others]
     for piece in sweep(adversary, data, left, right):
         lists = lists_of(piece)
-        for rows, kept in zip(lists, (sure, open_rows), strict=False):
+        for rows, kept in zip(lists, (sure, undecided), strict=False):
             targets, counts = rows
             of_row = np.repeat(np.arange(len(counts)), counts)
             for j in range(len(others)):
@@ -36,8 +44,8 @@ def build_pairs(
         if len(lists) < 2:
             for j in range(len(others)):
                 none = np.zeros(piece.stop - piece.start, dtype=np.int64)
-                open_rows[j].append(ListRows(piece.start, piece.stop, np.empty(0, dtype=np.int32), none))
+                undecided[j].append(ListRows(piece.start, piece.stop, np.empty(0, dtype=np.int32), none))
     for j, some in enumerate(others):
         graph = assemble(sure[j], len(left), len(some))
-        wider = assemble(open_rows[j], len(left), len(some))
-        yield j, graph, graph | wider if wider.n_edges else None
+        more = assemble(undecided[j], len(left), len(some))
+        yield j, graph, graph | more if more.n_edges else None

@@ -42,12 +42,12 @@ def build(
     Raises
     ------
     ValueError
-        If the adversary leaves pairs open: see `build_bounds`.
+        If the adversary leaves pairs undecided: see `build_bounds`.
     """
-    graph, wider = build_bounds(adversary, data, codes, progress=progress)
-    if wider is not None:
-        n_open = wider.n_edges - graph.n_edges
-        raise ValueError(must("adversary", "one that decides every pair of this data", f"{n_open} pairs left open"))
+    graph, most = build_bounds(adversary, data, codes, progress=progress)
+    if most is not None:
+        undecided = f"{most.n_edges - graph.n_edges} undecided pairs"
+        raise ValueError(must("adversary", "one that decides every pair of this data", undecided))
     return graph
 
 
@@ -58,21 +58,21 @@ def build_bounds(
     *,
     progress: Progress | None = None,
 ) -> tuple[ConflictGraph, ConflictGraph | None]:
-    """Find the conflicts that are sure, and all that are possible if some pairs stay open; arguments as for `build`.
+    """Find the sure conflicts, and these with the undecided ones added if there are any; arguments as for `build`.
 
     Returns
     -------
     sure : ConflictGraph
-    possible : ConflictGraph or None
-        The sure conflicts and those that are perhaps there; None if no pair is open.
+    most : ConflictGraph or None
+        The sure conflicts and the undecided ones; None if every pair is decided.
     """
     left, right = np.flatnonzero(codes == 0), np.flatnonzero(codes == 1)
     undecided: list[ConflictRows] = []
 
     def sure_rows() -> Iterator[ConflictRows]:
         for rows in sweep(adversary, data, left, right):
-            sure, open_rows = decided(rows)
-            undecided.append(open_rows)
+            sure, rest = decided(rows)
+            undecided.append(rest)
             yield sure
 
     graph = assemble(sure_rows(), len(left), len(right), progress=progress)

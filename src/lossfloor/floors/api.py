@@ -206,7 +206,7 @@ def _maker(family: Any, unit: Any, p: Any) -> tuple[Callable[[Fraction], Adversa
         raise TypeError("'p' goes with Lp only")
     if isinstance(family, type) and issubclass(family, NormBall):
         return (lambda eps: family(eps, unit)), family in NORMS
-    if not callable(family) or isinstance(family, Adversary):
+    if not callable(family):
         raise TypeError(must("family", "a class of adversaries, such as lossfloor.L2", family))
     if as_fraction("unit", unit) != 1:
         raise TypeError("'unit' goes with L1, L2, Linf and Lp only: a function has to give its adversaries their unit")

@@ -36,8 +36,8 @@ def assemble(
     words = (n_right + 63) // 64
     n_edges = 0
     for rows in pieces:
-        if rows.perhaps is not None:
-            raise ValueError(must("pieces", "rows that leave no pair open", "pairs that conflict perhaps"))
+        if rows.undecided is not None:
+            raise ValueError(must("pieces", "rows without undecided pairs", "undecided pairs"))
         if isinstance(rows, ListRows):
             n_edges += len(rows.targets)
             kept.append((rows.start, rows.stop, (rows.targets, rows.counts)))

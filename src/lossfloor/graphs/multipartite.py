@@ -24,8 +24,8 @@ class ClassGraph:
         The conflicts of v are ``targets[offsets[v]:offsets[v + 1]]``, ascending.
     targets : ndarray of int32, shape (m,)
         Each conflict stands in the lists of both of its examples.
-    perhaps : ndarray of bool, shape (m,), or None
-        Which of them stayed open; None if none did.
+    undecided : ndarray of bool, shape (m,), or None
+        Which of them are undecided; None if none are.
     squares : ndarray of float64, shape (m,), or None
         Squared distances, in units of the data, where conflicts of more than two are those of Euclidean balls.
     radii : ndarray of float64, shape (n,), or None
@@ -38,7 +38,7 @@ class ClassGraph:
     n_classes: int
     offsets: Integers
     targets: Vertices
-    perhaps: npt.NDArray[np.bool_] | None = None
+    undecided: npt.NDArray[np.bool_] | None = None
     squares: Doubles | None = None
     radii: Doubles | None = None
     slack: float = 0.0
@@ -48,25 +48,25 @@ class ClassGraph:
 
     @property
     def degrees(self) -> Integers:
-        """Number of conflicts of each example, open ones counted."""
+        """Number of conflicts of each example, undecided ones included."""
         return np.diff(self.offsets)
 
     @property
     def n_edges(self) -> int:
-        """Number of conflicts, open ones counted."""
+        """Number of conflicts, undecided ones included."""
         return len(self.targets) // 2
 
     @property
-    def n_open(self) -> int:
-        """Number of conflicts that stayed open."""
-        return 0 if self.perhaps is None else int(np.count_nonzero(self.perhaps)) // 2
+    def n_undecided(self) -> int:
+        """Number of undecided conflicts."""
+        return 0 if self.undecided is None else int(np.count_nonzero(self.undecided)) // 2
 
-    def open_pairs(self) -> Integers:
-        """Return the pairs u < v that stayed open, as sorted numbers ``u * n + v``."""
-        if self.perhaps is None:
+    def undecided_pairs(self) -> Integers:
+        """Return the undecided pairs u < v, as sorted numbers ``u * n + v``."""
+        if self.undecided is None:
             return np.empty(0, dtype=np.int64)
-        left = np.repeat(np.arange(len(self)), self.degrees)[self.perhaps]
-        right = self.targets[self.perhaps].astype(np.int64)
+        left = np.repeat(np.arange(len(self)), self.degrees)[self.undecided]
+        right = self.targets[self.undecided].astype(np.int64)
         upper = left < right
         return np.sort(left[upper] * len(self) + right[upper])
 
@@ -96,7 +96,7 @@ class ClassGraph:
             codes=self.codes[vertices],
             offsets=offsets,
             targets=targets,
-            perhaps=None if self.perhaps is None else self.perhaps[entries],
+            undecided=None if self.undecided is None else self.undecided[entries],
             squares=None if self.squares is None else self.squares[entries],
             radii=None if self.radii is None else self.radii[vertices],
         )
@@ -122,7 +122,7 @@ def class_graph(
     n_classes: int,
     rows: npt.NDArray[np.int32],
     columns: npt.NDArray[np.int32],
-    is_open: npt.NDArray[np.bool_],
+    is_undecided: npt.NDArray[np.bool_],
 ) -> ClassGraph:
     """Make the graph of some pairs of examples, each given once.
 
@@ -132,8 +132,8 @@ def class_graph(
     n_classes : int
     rows, columns : ndarray of int32, shape (m,)
         The examples of each pair.
-    is_open : ndarray of bool, shape (m,)
-        Which pairs stayed undecided.
+    is_undecided : ndarray of bool, shape (m,)
+        Which pairs are undecided.
     """
     n = len(codes)
     # The positions of the pairs, from one on, in a matrix and its transpose: CSR sorts each row.
@@ -141,11 +141,11 @@ def class_graph(
     half = sparse.csr_array((numbers, (rows, columns)), shape=(n, n))
     both = sparse.csr_array(half + half.T)
     both.sort_indices()
-    perhaps = is_open[both.data - 1] if is_open.any() else None
+    undecided = is_undecided[both.data - 1] if is_undecided.any() else None
     return ClassGraph(
         codes=codes.astype(np.int32),
         n_classes=n_classes,
         offsets=both.indptr.astype(np.int64),
         targets=both.indices.astype(np.int32),
-        perhaps=perhaps,
+        undecided=undecided,
     )

@@ -10,16 +10,9 @@ import numpy.typing as npt
 
 from lossfloor._checks import must
 from lossfloor.adversaries.base import Adversary, Index
-from lossfloor.adversaries.box import Box
 from lossfloor.adversaries.combined import mixed_pairs
-from lossfloor.adversaries.combined.intersection import Intersection
-from lossfloor.adversaries.combined.union import Union
 from lossfloor.adversaries.ellipsoid import Ellipsoid
 from lossfloor.adversaries.geometric import Geometric
-from lossfloor.adversaries.hamming import Hamming
-from lossfloor.adversaries.norms import NormBall
-from lossfloor.adversaries.sparse_linf import SparseLinf
-from lossfloor.adversaries.weighted import WeightedLp
 from lossfloor.graphs.rows import ConflictRows
 
 
@@ -51,7 +44,7 @@ class Clipped(Adversary):
     Where they do change something: `Geometric` loses the outcomes that are out of the limits, which its
     finite sets show exactly.  An ellipsoid joined with something else by `Union` or `Intersection`, and a
     `CustomAdversary`: a pair whose common point is inside conflicts surely, any other one that conflicts
-    without limits does so perhaps.
+    without limits is undecided.
 
     Examples
     --------
@@ -62,6 +55,8 @@ class Clipped(Adversary):
     """
 
     name: ClassVar[str] = "clipped"
+    budgets: ClassVar[tuple[str, ...]] = ()
+    part_keys: ClassVar[tuple[str, ...]] = ("adversary",)
 
     def __init__(self, adversary: Adversary, low: Any, high: Any) -> None:
         if not isinstance(adversary, Adversary):
@@ -74,7 +69,7 @@ class Clipped(Adversary):
             if self.low.ndim or self.high.ndim:
                 raise ValueError(must("low", "one number for all pixels of a Geometric adversary", low))
             self.adversary = adversary.within(float(self.low), float(self.high))
-        self._unchanged = isinstance(self.adversary, (Ellipsoid, Geometric)) or _is_monotone(self.adversary)
+        self._unchanged = isinstance(self.adversary, (Ellipsoid, Geometric)) or self.adversary.is_monotone
 
     def __repr__(self) -> str:
         return f"Clipped({self.adversary!r}, {_show(self.low)}, {_show(self.high)})"
@@ -95,12 +90,15 @@ class Clipped(Adversary):
 
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Clipped:
-        """Make the adversary inside from its configuration."""
-        from lossfloor.adversaries import from_config
-
+        """Make the adversary of the one inside and the limits."""
         if set(arguments) != {"adversary", "low", "high"}:
             raise ValueError(must("config", "a mapping with name, adversary, low and high", sorted(arguments)))
-        return cls(from_config(arguments["adversary"]), arguments["low"], arguments["high"])
+        return cls(arguments["adversary"], arguments["low"], arguments["high"])
+
+    @property
+    def parts(self) -> tuple[Adversary, ...]:
+        """The adversary inside."""
+        return (self.adversary,)
 
     def as_data(self, X: Any, n: int) -> Any:
         """Check the examples as the adversary does, and that they are inside the limits."""
@@ -179,19 +177,19 @@ class Clipped(Adversary):
     def conflicts(
         self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None
     ) -> Iterator[ConflictRows]:
-        """Yield the conflicts of the adversary; those that the limits may forbid as perhaps."""
+        """Yield the conflicts of the adversary; those that the limits may forbid are undecided."""
         for rows in self.adversary.conflicts(XA, XB, index_a=index_a, index_b=index_b):
             if self._unchanged:
                 yield rows
                 continue
             piece = mixed_pairs.as_piece(rows, len(XB))
-            possible = piece.sure | piece.perhaps
-            sure = np.zeros_like(possible)
-            for i, j in np.argwhere(possible).tolist():
+            without = piece.sure | piece.undecided
+            sure = np.zeros_like(without)
+            for i, j in np.argwhere(without).tolist():
                 i_all = piece.start + i
                 index = None if index_a is None or index_b is None else np.array([index_a[i_all], index_b[j]])
                 sure[i, j] = self._meet_inside(np.stack([XA[i_all], XB[j]]), index) is not None
-            yield mixed_pairs.Piece(piece.start, sure, possible & ~sure).rows()
+            yield mixed_pairs.Piece(piece.start, sure, without & ~sure).rows()
 
     def critical_eps(
         self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None
@@ -206,13 +204,6 @@ class Clipped(Adversary):
         if not self._unchanged:
             return super().critical_eps(XA, XB, index_a=index_a, index_b=index_b)
         return self.adversary.critical_eps(XA, XB, index_a=index_a, index_b=index_b)
-
-
-def _is_monotone(adversary: Adversary) -> bool:
-    """Tell whether moving a point nearer to an example in every coordinate keeps it in the neighbourhood."""
-    if isinstance(adversary, (Union, Intersection)):
-        return all(_is_monotone(member) for member in adversary.members)
-    return isinstance(adversary, (NormBall, WeightedLp, Box, SparseLinf, Hamming))
 
 
 def _limit(name: str, value: Any) -> npt.NDArray[np.float64]:

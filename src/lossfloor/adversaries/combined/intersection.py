@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lossfloor._checks import must
 from lossfloor.adversaries.base import Adversary, Index
 from lossfloor.adversaries.combined import mixed_pairs
-from lossfloor.adversaries.combined.union import checked_members, common_data, members_from_config, some_examples
+from lossfloor.adversaries.combined.union import checked_members, common_data, listed_members, some_examples
 from lossfloor.adversaries.geometry import common_points
 from lossfloor.adversaries.geometry.bodies import Body, ConvexAdversary, common_point
 from lossfloor.adversaries.geometry.deciding import fractions
@@ -46,9 +46,9 @@ class Intersection(Adversary):
     - Boxes along the axes (`Linf`, `Box`, `WeightedLp` of the maximum norm): exact, since intervals that meet
       two by two share a number.
     - Other convex members: by a point that exact tests accept or a proof of emptiness; if neither is found,
-      perhaps.
+      the pair is undecided.
     - Members that are not convex: surely only if a point where they meet for one member suits all; else
-      perhaps, if no member excludes it.  (At most k features by at most eps each is `SparseLinf`, which is
+      undecided, if no member excludes it.  (At most k features by at most eps each is `SparseLinf`, which is
       exact.)
 
     Examples
@@ -60,6 +60,8 @@ class Intersection(Adversary):
     """
 
     name: ClassVar[str] = "intersection"
+    budgets: ClassVar[tuple[str, ...]] = ()
+    part_keys: ClassVar[tuple[str, ...]] = ("members",)
 
     def __init__(self, *members: Adversary) -> None:
         self.members = checked_members(members)
@@ -79,8 +81,18 @@ class Intersection(Adversary):
 
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Intersection:
-        """Make the members from their configurations."""
-        return cls(*members_from_config(arguments))
+        """Make the adversary of its members."""
+        return cls(*listed_members(arguments))
+
+    @property
+    def parts(self) -> tuple[Adversary, ...]:
+        """The members."""
+        return self.members
+
+    @property
+    def is_monotone(self) -> bool:
+        """Whether all members are."""
+        return all(member.is_monotone for member in self.members)
 
     @property
     def _shared_balls(self) -> bool:
@@ -187,7 +199,7 @@ class Intersection(Adversary):
         Raises
         ------
         ArithmeticError
-            If there is one, or perhaps is, but none was found among doubles.
+            If there is or may be one, but none was found among doubles.
         """
         data = some_examples(self.members, points)
         positions = np.arange(len(data), dtype=np.intp) if index is None else index
@@ -221,24 +233,24 @@ class Intersection(Adversary):
     def conflicts(
         self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None
     ) -> Iterator[ConflictRows]:
-        """Yield the pairs that conflict, and those that perhaps do."""
+        """Yield the pairs that conflict, and the undecided ones."""
         n, m = len(XA), len(XB)
         index_a = np.arange(n, dtype=np.intp) if index_a is None else index_a
         index_b = np.arange(m, dtype=np.intp) if index_b is None else index_b
-        sure, possible = np.ones((n, m), dtype=np.bool_), np.ones((n, m), dtype=np.bool_)
+        sure, not_excluded = np.ones((n, m), dtype=np.bool_), np.ones((n, m), dtype=np.bool_)
         for left, right in itertools.product(self.members, repeat=2):
             if left is not right and not self._boxes:
                 continue
             for piece in mixed_pairs.pieces_of(left, right, XA, XB, index_a, index_b):
                 rows = slice(piece.start, piece.start + len(piece.sure))
                 sure[rows] &= piece.sure
-                possible[rows] &= piece.sure | piece.perhaps
+                not_excluded[rows] &= piece.sure | piece.undecided
         if not (self._shared_balls or self._boxes or len(self.members) == 1):
             sure[:] = False
-            for i, j in np.argwhere(possible).tolist():
+            for i, j in np.argwhere(not_excluded).tolist():
                 decided = self._decide(XA[i], XB[j], (int(index_a[i]), int(index_b[j])))
-                sure[i, j], possible[i, j] = decided is True, decided is not False
-        yield mixed_pairs.Piece(0, sure, possible & ~sure).rows()
+                sure[i, j], not_excluded[i, j] = decided is True, decided is not False
+        yield mixed_pairs.Piece(0, sure, not_excluded & ~sure).rows()
 
 
 def _shares(bodies: list[Body]) -> list[Fraction]:

@@ -13,7 +13,7 @@ from lossfloor import exact
 from lossfloor._checks import must
 from lossfloor.adversaries.base import Adversary, Index
 from lossfloor.adversaries.geometry import common_points, deciding
-from lossfloor.adversaries.geometry.bodies import AxisBox, Ball, Body, ConvexAdversary, common_point, share
+from lossfloor.adversaries.geometry.bodies import AxisBox, Ball, Body, ConvexAdversary, common_point, have_common_point
 from lossfloor.adversaries.geometry.deciding import Flags, U, fractions
 from lossfloor.adversaries.geometry.gauge_balls import GaugeBall, Matrix, float_margin
 from lossfloor.adversaries.norms import NormBall
@@ -25,27 +25,29 @@ _NUMBERS_AT_ONCE = 1 << 21
 
 
 class Piece(NamedTuple):
-    """Some rows of pairs: which surely conflict and which perhaps do beyond those."""
+    """Some rows of pairs: which surely conflict, and which others are undecided."""
 
     start: int
     sure: Flags
-    perhaps: Flags
+    undecided: Flags
 
     def rows(self) -> BitRows:
         """Return the piece as `conflicts` yields it."""
-        return deciding.bit_rows(self.start, self.sure, self.perhaps)
+        return deciding.bit_rows(self.start, self.sure, self.undecided)
 
 
 def as_piece(rows: ConflictRows, m: int) -> Piece:
     """Unpack what `conflicts` yields."""
     if isinstance(rows, BitRows):
         sure = deciding.unpack(rows.bits, m)
-        perhaps = np.zeros_like(sure) if rows.perhaps is None else deciding.unpack(rows.perhaps, m)
-        return Piece(rows.start, sure, perhaps)
+        undecided = np.zeros_like(sure) if rows.undecided is None else deciding.unpack(rows.undecided, m)
+        return Piece(rows.start, sure, undecided)
     return Piece(
         rows.start,
         _from_lists(rows.targets, rows.counts, m),
-        _from_lists(*rows.perhaps, m) if rows.perhaps is not None else np.zeros((len(rows.counts), m), dtype=np.bool_),
+        _from_lists(*rows.undecided, m)
+        if rows.undecided is not None
+        else np.zeros((len(rows.counts), m), dtype=np.bool_),
     )
 
 
@@ -53,15 +55,6 @@ def _from_lists(targets: npt.NDArray[np.int32], counts: npt.NDArray[np.int64], m
     flags = np.zeros((len(counts), m), dtype=np.bool_)
     flags[np.repeat(np.arange(len(counts)), counts), targets] = True
     return flags
-
-
-def gather(pieces: Iterator[ConflictRows], n: int, m: int) -> tuple[Flags, Flags]:
-    """Return the sure and the perhaps conflicts as whole matrices, shape (n, m) each."""
-    sure, perhaps = np.zeros((n, m), dtype=np.bool_), np.zeros((n, m), dtype=np.bool_)
-    for rows in pieces:
-        piece = as_piece(rows, m)
-        sure[rows.start : rows.stop], perhaps[rows.start : rows.stop] = piece.sure, piece.perhaps
-    return sure, perhaps
 
 
 def pieces_of(first: Adversary, second: Adversary, XA: Any, XB: Any, index_a: Index, index_b: Index) -> Iterator[Piece]:
@@ -76,11 +69,11 @@ def pieces_of(first: Adversary, second: Adversary, XA: Any, XB: Any, index_a: In
 
 
 def pair(first: Adversary, second: Adversary, a: Any, b: Any, positions: tuple[int, int]) -> bool | None:
-    """Decide one pair of `pieces_of` by itself; None if it stays open."""
+    """Decide one pair of `pieces_of` by itself; None if it is undecided."""
     if first is second:
         return first.conflict(a, b, index=np.array(positions, dtype=np.intp))
     if isinstance(first, ConvexAdversary) and isinstance(second, ConvexAdversary):
-        return share(first.body(a, positions[0]), second.body(b, positions[1]))
+        return have_common_point(first.body(a, positions[0]), second.body(b, positions[1]))
     if _reached(first, second, a, b, positions):
         return True
     indices = [np.array([position], dtype=np.intp) for position in positions]
@@ -155,10 +148,10 @@ def _convex(
         return overlapping
 
     def exactly(i: int, j: int) -> bool | None:
-        return share(first.body(XA[i], int(index_a[i])), second.body(XB[j], int(index_b[j])))
+        return have_common_point(first.body(XA[i], int(index_a[i])), second.body(XB[j], int(index_b[j])))
 
     for start, _, near in deciding.all_features(len(XA), len(XB), XA.shape[1], feature):
-        sure, perhaps = np.zeros_like(near), np.zeros_like(near)
+        sure, undecided = np.zeros_like(near), np.zeros_like(near)
         rows, columns = np.nonzero(near)
         step = max(1, _NUMBERS_AT_ONCE // XA.shape[1])
         for begin in range(0, len(rows), step):
@@ -168,8 +161,8 @@ def _convex(
             for row, column in zip(*(side[(low <= 0) & ~(high <= 0)].tolist() for side in (i, j)), strict=True):
                 decided = exactly(row, column)
                 sure[row - start, column] = decided is True
-                perhaps[row - start, column] = decided is None
-        yield Piece(start, sure, perhaps)
+                undecided[row - start, column] = decided is None
+        yield Piece(start, sure, undecided)
 
 
 def _excess_bounds(
@@ -287,7 +280,7 @@ def meeting_point(bodies: list[Body], centres: npt.NDArray[Any]) -> npt.NDArray[
         return common_points.in_all_intervals(centres, [box.low for box in boxes], [box.high for box in boxes])
     if boxes and len(balls) == 1 and isinstance(balls[0], Ball):
         return _nearest_in_box(balls[0], boxes, centres)
-    if len(bodies) == 2 and share(*bodies) is False:
+    if len(bodies) == 2 and have_common_point(*bodies) is False:
         return None
     found = common_point(bodies)
     if found is False:

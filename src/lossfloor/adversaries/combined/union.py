@@ -37,7 +37,7 @@ class Union(Adversary):
     `WeightedLp` of the maximum norm) with each other and with balls of `L1`, `L2`, `Lp` and `WeightedLp`: the
     point of a box nearest to the centre of a ball is found by clipping.  Other mixed convex pairs (an l1 ball
     and an l2 ball, an ellipsoid and anything else) are decided by a point that exact tests accept or by a
-    proof of emptiness; where neither is found, they conflict perhaps, and the floor has bounds.  Mixed pairs
+    proof of emptiness; where neither is found, the pair is undecided, and the floor has bounds.  Mixed pairs
     with an adversary whose neighbourhoods are not convex conflict surely only if one example can be moved to
     the other.
 
@@ -52,6 +52,8 @@ class Union(Adversary):
     """
 
     name: ClassVar[str] = "union"
+    budgets: ClassVar[tuple[str, ...]] = ()
+    part_keys: ClassVar[tuple[str, ...]] = ("members",)
 
     def __init__(self, *members: Adversary) -> None:
         self.members = checked_members(members)
@@ -71,8 +73,18 @@ class Union(Adversary):
 
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Union:
-        """Make the members from their configurations."""
-        return cls(*members_from_config(arguments))
+        """Make the adversary of its members."""
+        return cls(*listed_members(arguments))
+
+    @property
+    def parts(self) -> tuple[Adversary, ...]:
+        """The members."""
+        return self.members
+
+    @property
+    def is_monotone(self) -> bool:
+        """Whether all members are."""
+        return all(member.is_monotone for member in self.members)
 
     def as_data(self, X: Any, n: int) -> Any:
         """Check the examples with each member, all of which must take them in the same form.
@@ -90,7 +102,7 @@ class Union(Adversary):
         return np.asarray(np.logical_or.reduce(answers))
 
     def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool | None:
-        """Decide one pair by all pairs of members; None if some stay open and none is a conflict."""
+        """Decide one pair by all pairs of members; None if some are undecided and none is a conflict."""
         first, second = (0, 1) if index is None else (int(index[0]), int(index[1]))
         answers = [
             mixed_pairs.pair(left, right, a, b, (first, second))
@@ -160,17 +172,17 @@ class Union(Adversary):
     def conflicts(
         self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None
     ) -> Iterator[ConflictRows]:
-        """Yield the pairs that conflict for some pair of members, and those that perhaps do."""
+        """Yield the pairs that conflict for some pair of members, and the undecided pairs."""
         n, m = len(XA), len(XB)
         index_a = np.arange(n, dtype=np.intp) if index_a is None else index_a
         index_b = np.arange(m, dtype=np.intp) if index_b is None else index_b
-        sure, perhaps = np.zeros((n, m), dtype=np.bool_), np.zeros((n, m), dtype=np.bool_)
+        sure, undecided = np.zeros((n, m), dtype=np.bool_), np.zeros((n, m), dtype=np.bool_)
         for left, right in itertools.product(self.members, repeat=2):
             for piece in mixed_pairs.pieces_of(left, right, XA, XB, index_a, index_b):
                 rows = slice(piece.start, piece.start + len(piece.sure))
                 sure[rows] |= piece.sure
-                perhaps[rows] |= piece.perhaps
-        yield mixed_pairs.Piece(0, sure, perhaps & ~sure).rows()
+                undecided[rows] |= piece.undecided
+        yield mixed_pairs.Piece(0, sure, undecided & ~sure).rows()
 
 
 def checked_members(members: tuple[Any, ...]) -> tuple[Adversary, ...]:
@@ -183,13 +195,11 @@ def checked_members(members: tuple[Any, ...]) -> tuple[Adversary, ...]:
     return tuple(members)
 
 
-def members_from_config(arguments: dict[str, Any]) -> list[Adversary]:
-    """Make the members that a configuration lists."""
-    from lossfloor.adversaries import from_config
-
+def listed_members(arguments: dict[str, Any]) -> list[Any]:
+    """Return the members among the arguments of a configuration, which must have nothing else."""
     if set(arguments) != {"members"} or not isinstance(arguments["members"], list):
         raise ValueError(must("config", "a mapping with a name and a list of members", sorted(arguments)))
-    return [from_config(member) for member in arguments["members"]]
+    return list(arguments["members"])
 
 
 def common_data(members: tuple[Adversary, ...], X: Any, n: int) -> Any:

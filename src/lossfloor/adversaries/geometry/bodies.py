@@ -10,7 +10,7 @@ e_i(z) is how far z is outside body i, with a vector g_i such that ``g_i (y - z)
 body.  If it ends at a point that exact tests find in every body, the answer is yes.  If it ends elsewhere,
 any common point y would have ``sum l_i g_i (y - z) <= -sum l_i e_i`` for any l_i >= 0, so there is none when
 ``sum l_i e_i`` exceeds ``|sum l_i g_i| R``, R being a bound of |y - z|; a margin of 1e-9 of the extent is left
-for rounding.  If neither holds, the answer is open.
+for rounding.  If neither holds, the pair is undecided.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import functools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -224,6 +224,8 @@ class Ellipse(Body):
 class ConvexAdversary(Adversary):
     """An adversary whose neighbourhoods are convex sets of points."""
 
+    takes_vectors: ClassVar[bool] = True
+
     @abc.abstractmethod
     def body(self, x: npt.NDArray[Any], position: int) -> Body:
         """Return the neighbourhood of the example x, which stands at `position` in the data set."""
@@ -258,13 +260,13 @@ def quadratic_form(matrix: npt.NDArray[np.float64], steps: Sequence[Fraction]) -
     return Fraction(total, denominator**2) * exact.power_of_two(exponent)
 
 
-def share(first: Body, second: Body) -> bool | None:
-    """Tell whether two bodies share a point: exactly where there is a test, else None if it stays open."""
+def have_common_point(first: Body, second: Body) -> bool | None:
+    """Tell whether two bodies share a point: exactly where there is a test, else None if undecided."""
     if isinstance(first, AxisBox) and isinstance(second, AxisBox):
         ends = zip(first.low, first.high, second.low, second.high, strict=True)
         return all(low <= other_high and other_low <= high for low, high, other_low, other_high in ends)
     if isinstance(first, AxisBox):
-        return share(second, first)
+        return have_common_point(second, first)
     if isinstance(second, AxisBox) and isinstance(first, Ball):
         return first.reaches(
             [_gap(x, low, high) for x, low, high in zip(first.middle, second.low, second.high, strict=True)]
@@ -308,8 +310,8 @@ def common_point(bodies: Sequence[Body]) -> Vector | bool | None:
     Returns
     -------
     ndarray of float64, False or None
-        A point that the exact tests find in each body; False if it is proved that there is none; None if both
-        stay open.
+        A point that the exact tests find in each body; False if it is proved that there is none; None if neither is
+        shown.
     """
     centres = np.array([body.near for body in bodies])
     low, high = centres.min(axis=0), centres.max(axis=0)

@@ -273,7 +273,9 @@ def on_staircase(
     return point
 
 
-def in_power_balls(gram: Sequence[Sequence[Fraction | int]], radii: Sequence[Fraction]) -> list[Fraction] | None:
+def deepest_point_of_balls(
+    gram: Sequence[Sequence[Fraction | int]], radii: Sequence[Fraction]
+) -> list[Fraction] | None:
     """Find exactly a point that balls of an inner product share.
 
     The balls ``|z - x_i| <= r_i`` share a point exactly when the minimum over z of ``max_i |z - x_i|^2 -

@@ -42,10 +42,10 @@ def unpack(bits: npt.NDArray[np.uint64], m: int) -> Flags:
     return np.unpackbits(octets, axis=1, count=m, bitorder="little").astype(np.bool_)
 
 
-def bit_rows(start: int, flags: Flags, perhaps: Flags | None = None) -> BitRows:
+def bit_rows(start: int, flags: Flags, undecided: Flags | None = None) -> BitRows:
     """Make the rows from `start` on of a boolean matrix a piece of `conflicts`."""
-    undecided = None if perhaps is None or not perhaps.any() else pack(perhaps)
-    return BitRows(start, start + len(flags), pack(flags), undecided)
+    undecided_bits = None if undecided is None or not undecided.any() else pack(undecided)
+    return BitRows(start, start + len(flags), pack(flags), undecided_bits)
 
 
 def row_pieces(n: int, m: int, width: int = 1) -> Iterator[tuple[int, int]]:

@@ -95,6 +95,15 @@ class GaugeBall(ConvexAdversary):
         check_count("eps", self.eps, n)
         return points
 
+    @property
+    def gauge_ball(self) -> GaugeBall:
+        """The ball itself."""
+        return self
+
+    def meets_by(self, data: npt.NDArray[Any]) -> str:
+        """Return "pairs" on one feature, where balls are intervals, else "asking"."""
+        return "pairs" if data.shape[1] == 1 else "asking"
+
     def radii(self, count: int, index: Index | None = None) -> tuple[Fraction, ...]:
         """Return the radii of `count` examples in units of the data (one if all share it)."""
         return tuple(self.unit * value for value in pick(self.eps, index, count))
@@ -250,7 +259,7 @@ class GaugeBall(ConvexAdversary):
         """Find a common point of more than two balls."""
         gram = self._gram(centres)
         if gram is not None:
-            weights = common_points.in_power_balls(gram, radii)
+            weights = common_points.deepest_point_of_balls(gram, radii)
             if weights is None:
                 return None
             deepest = np.array([float(value) for value in common_points.weighted_point(centres, weights)])

@@ -49,7 +49,7 @@ def solve(
     -------
     Solution
     """
-    twin = graph.twins() if rule.kind in ("balls", "cliques") else np.arange(len(graph))
+    twin = graph.twins() if rule.kind in ("balls", "pairs") else np.arange(len(graph))
     alive = (graph.degrees > 0) & (twin == np.arange(len(graph)))
     parts = _parts(graph.components()[0], alive)
     conflicted = float(weight[graph.degrees > 0].sum())

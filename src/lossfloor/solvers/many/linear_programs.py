@@ -82,7 +82,7 @@ def polish(
         None if it has too many conflicts to list, or no linear program could be solved in time.
     """
     most_degree = graph.n_classes if goal.max_degree is None else goal.max_degree
-    most = _MOST_ASKED if rule.kind == "ask" else _MOST_LISTED
+    most = _MOST_ASKED if rule.kind == "asking" else _MOST_LISTED
     listing = list_conflicts(graph, Separator(graph, rule, 1), most_degree, most)
     if listing is None:
         return None

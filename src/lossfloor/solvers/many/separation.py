@@ -52,7 +52,7 @@ class Separator:
         self._graph = graph
         self._threads = threads
         self._alive = (graph.degrees > 0).astype(np.uint8)
-        self._open = graph.open_pairs()
+        self._undecided = graph.undecided_pairs()
         self._rule = rule
         self._core: Any = _core.Hypergraph(
             graph.codes,
@@ -62,7 +62,7 @@ class Separator:
             graph.squares,
             graph.radii,
             graph.slack,
-            rule.ask if rule.kind in ("ask", "open") else None,
+            rule.ask if rule.kind in ("asking", "unknown") else None,
         )
 
     def search(
@@ -118,7 +118,7 @@ class Separator:
         Returns
         -------
         Constraints
-            Those that are, surely or possibly.
+            Those that are, surely or undecided.
         """
         count, degree = members.shape
         offsets = np.arange(count + 1, dtype=np.int64) * degree
@@ -128,17 +128,21 @@ class Separator:
         if self._rule.kind == "balls":
             verdict = self._decided(offsets, members, verdict)
         rows = Constraints(offsets, members, verdict == YES).kept(verdict != NO)
-        return rows if len(self._open) == 0 else dataclasses.replace(rows, sure=rows.sure & ~self._has_open(rows))
+        return (
+            rows
+            if len(self._undecided) == 0
+            else dataclasses.replace(rows, sure=rows.sure & ~self._has_undecided(rows))
+        )
 
     def _decided(self, offsets: Integers, members: Vertices, verdict: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Decide exactly what double precision has left open, as where three balls touch in one point."""
+        """Decide exactly what double precision left undecided, as where three balls touch in one point."""
         verdict = verdict.copy()
         for e in np.flatnonzero(verdict == UNDECIDED).tolist():
             verdict[e] = self._rule.ask(members[offsets[e] : offsets[e + 1]])
         return verdict
 
-    def _has_open(self, rows: Constraints) -> npt.NDArray[np.bool_]:
-        """Tell which rows have two members of which it stayed open whether they conflict."""
+    def _has_undecided(self, rows: Constraints) -> npt.NDArray[np.bool_]:
+        """Tell which rows have two members whose conflict is undecided."""
         answer = np.zeros(len(rows), dtype=np.bool_)
         n = len(self._graph)
         for degree in np.unique(rows.degrees).tolist():
@@ -146,5 +150,5 @@ class Separator:
             members = rows.members[rows.offsets[which][:, None] + np.arange(degree)].astype(np.int64)
             for i in range(degree):
                 for j in range(i + 1, degree):
-                    answer[which] |= np.isin(members[:, i] * n + members[:, j], self._open)
+                    answer[which] |= np.isin(members[:, i] * n + members[:, j], self._undecided)
         return answer
