@@ -388,7 +388,7 @@ MISTAKES = {
     "eps NaN": (["floor", *DIGITS, "--l2", "nan"], "must be a number, got 'nan'"),
     "eps infinite": (["floor", *DIGITS, "--linf", "inf"], "must be a number, got 'inf'"),
     "eps by nothing": (["floor", *DIGITS, "--linf", "8/0"], "must be a number, got '8/0'"),
-    "no norm below 1": (["floor", *DIGITS, "--lp", "0.5", "1"], "it is no norm"),
+    "no norm below 1": (["floor", *DIGITS, "--lp", "0.5", "1"], "it is not a norm"),
     "unit zero": (["floor", *DIGITS, "--l2", "1", "--unit", "0"], "'unit' must be positive"),
     "unit no number": (["floor", *DIGITS, "--l2", "1", "--unit", "pixel"], "'unit' must be a number"),
     "unknown loss": (["floor", *DIGITS, "--l2", "1", "--loss", "brierr"], "did you mean 'brier'"),
@@ -414,7 +414,7 @@ MISTAKES = {
     "curve without eps": (["curve", *DIGITS, "--l2"], "--eps-to"),
     "curve without norm": (["curve", *DIGITS, "--eps", "1"], "exactly one"),
     "curve with two norms": (["curve", *DIGITS, "--l2", "--lp", "3", "--eps", "1"], "got --l2 and --lp"),
-    "curve with a bad order": (["curve", *DIGITS, "--lp", "0", "--eps", "1"], "it is no norm"),
+    "curve with a bad order": (["curve", *DIGITS, "--lp", "0", "--eps", "1"], "it is not a norm"),
     "grid and list": (["curve", *DIGITS, "--l2", "--eps", "1", "--eps-to", "2"], "leave out"),
     "grid backwards": (
         ["curve", *DIGITS, "--l2", "--eps-from", "2", "--eps-to", "1"],

@@ -289,7 +289,7 @@ def test_a_saved_floor_is_verified_without_its_adversary(name: str, tmp_path: An
 @pytest.mark.parametrize("name", ["custom", "precomputed"])
 def test_what_no_configuration_can_hold_is_asked_for(name: str, tmp_path: Any) -> None:
     adversary, X = drawn(name, 1)
-    with pytest.raises(ValueError, match="cannot be made again from its name"):
+    with pytest.raises(ValueError, match="cannot be recreated from its name"):
         from_config(adversary.config())
     y = np.arange(N) >= LEFT
     floor = lf.floor(X, y, adversary)
@@ -397,7 +397,7 @@ def test_the_critical_count_is_the_least_that_makes_a_conflict(name: str) -> Non
 def test_families_without_a_radius_say_so(name: str) -> None:
     adversary, X = drawn(name, 1)
     data = adversary.as_data(X, N)
-    with pytest.raises(TypeError, match="no budget that could be made larger"):
+    with pytest.raises(TypeError, match="no budget to vary"):
         adversary.critical_eps(data[:2], data[2:4])
 
 

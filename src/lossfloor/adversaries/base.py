@@ -1,4 +1,4 @@
-"""What an adversary is: who may be moved where, and whose neighbourhoods share a point."""
+"""The adversary protocol: where each example may be moved, and which neighbourhoods share a point."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class BallOfNorm(BallOfGauge, Protocol):
 
 
 class Adversary(abc.ABC):
-    """Somebody who may move each example x anywhere in its neighbourhood N(x), which is not empty.
+    """Base class: may move each example x anywhere in its non-empty neighbourhood N(x).
 
     Methods that take several examples also take their positions in the data set (`index`), which an adversary
     with a budget per example needs to select the right budgets.
@@ -175,7 +175,7 @@ class Adversary(abc.ABC):
 
     @abc.abstractmethod
     def as_data(self, X: Any, n: int) -> Any:
-        """Check the examples and bring them into the form that the other methods take.
+        """Check the examples and convert them to the form the other methods expect.
 
         Parameters
         ----------
@@ -192,16 +192,16 @@ class Adversary(abc.ABC):
         Raises
         ------
         TypeError, ValueError
-            If the examples do not suit this adversary, or its budgets not the examples.
+            If the examples are invalid for this adversary, or its budgets do not match the examples.
         """
 
     @abc.abstractmethod
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``X[i]`` may be moved to ``Z[i]``."""
+        """Return for each i whether ``X[i]`` may be moved to ``Z[i]``."""
 
     @abc.abstractmethod
     def meet(self, points: Any, *, index: Index | None = None) -> Any | None:
-        """Return a point that every one of `points` may be moved to, or None where there is none."""
+        """Return a point to which all of `points` may be moved, or None if there is none."""
 
     @abc.abstractmethod
     def conflicts(
@@ -211,7 +211,7 @@ class Adversary(abc.ABC):
 
     @abc.abstractmethod
     def config(self) -> dict[str, Any]:
-        """Return what makes this adversary, as JSON can hold it; `from_config` reverses it."""
+        """Return what makes this adversary, in a form JSON can represent; `from_config` reverses it."""
 
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Adversary:
@@ -220,7 +220,7 @@ class Adversary(abc.ABC):
         Raises
         ------
         TypeError, ValueError
-            If a parameter is unknown or missing, or not what it must be.
+            If a parameter is unknown, missing or invalid.
         """
         known = inspect.signature(cls).parameters
         for name in arguments:
@@ -232,7 +232,7 @@ class Adversary(abc.ABC):
         return cls(**arguments)
 
     def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool | None:
-        """Decide one pair of examples by itself, exactly and without the fast passes of `conflicts`.
+        """Decide a single pair of examples exactly, without the fast passes of `conflicts`.
 
         Parameters
         ----------
@@ -244,14 +244,14 @@ class Adversary(abc.ABC):
         Returns
         -------
         bool or None
-            None if the pair cannot be decided: then `conflicts` calls it a conflict perhaps.
+            None if the pair is undecided; `conflicts` then lists it as undecided.
         """
-        raise TypeError(f"{type(self).__name__} cannot decide a pair of examples by itself")
+        raise TypeError(f"{type(self).__name__} cannot decide a single pair of examples")
 
     def critical_eps(
         self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None
     ) -> npt.NDArray[np.float64]:
-        """Return the budget from which on each pair conflicts when both examples have it, for small inputs.
+        """Return the smallest budget at which each pair conflicts if both examples have it; for small inputs.
 
         Parameters
         ----------
@@ -266,7 +266,7 @@ class Adversary(abc.ABC):
             The least double that makes the pair conflict when it is given as budget, hence read as the
             decimal that prints it; infinity where no budget does.
         """
-        raise TypeError(f"{type(self).__name__} has no budget that could be made larger or smaller")
+        raise TypeError(f"{type(self).__name__} has no budget to vary")
 
 
 def as_budgets(name: str, eps: Any) -> tuple[Fraction, ...]:
@@ -277,7 +277,7 @@ def as_budgets(name: str, eps: Any) -> tuple[Fraction, ...]:
     name : str
         Name of the argument, for errors.
     eps : number, or array_like of shape (n,)
-        Non-negative, read as the decimals that print them.
+        Non-negative, read as their decimal representations.
 
     Returns
     -------
@@ -287,7 +287,7 @@ def as_budgets(name: str, eps: Any) -> tuple[Fraction, ...]:
     Raises
     ------
     TypeError, ValueError
-        If a budget is no finite number or negative.
+        If a budget is negative or not a finite number.
     """
     if isinstance(eps, np.ndarray) and eps.ndim == 0:
         eps = eps[()]
@@ -313,7 +313,7 @@ def as_budgets(name: str, eps: Any) -> tuple[Fraction, ...]:
 def check_count(name: str, budgets: Sequence[object], n: int) -> None:
     """Check that there is one budget, or one for each of `n` examples."""
     if len(budgets) not in (1, n):
-        raise ValueError(must(name, f"one number or {n} of them, one an example", f"{len(budgets)} numbers"))
+        raise ValueError(must(name, f"one number or {n} of them, one per example", f"{len(budgets)} numbers"))
 
 
 def pick(budgets: tuple[Fraction, ...], index: Index | None, count: int) -> tuple[Fraction, ...]:
@@ -322,7 +322,7 @@ def pick(budgets: tuple[Fraction, ...], index: Index | None, count: int) -> tupl
         return budgets
     if index is None:
         if len(budgets) != count:
-            raise ValueError(must("index", "given, since each example has a budget of its own", None))
+            raise ValueError(must("index", "given, since each example has its own budget", None))
         return budgets
     return tuple(budgets[i] for i in index.tolist())
 

@@ -29,16 +29,16 @@ class Box(ConvexAdversary):
     ----------
     lower, upper : number, or array_like of shape (d,) or (n, d)
         Budgets down and up, for all features, for each feature, or for each feature of each example; at least
-        0.  Zero forbids the direction and infinity leaves it open.  Read as the decimals that print them.
+        0.  Zero forbids the direction and infinity leaves it open.  Read as their decimal representations.
     eps : number or array_like of shape (n,), default 1
-        Scale of the budgets, shared or one for each example; at least 0.  It is what a curve varies.
+        Scale of the budgets, common or one per example; at least 0.  It is what a curve varies.
     unit : number, default 1
-        How many units of the data make one unit of a budget.
+        How many data units make one unit of a budget.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     Notes
     -----
@@ -114,14 +114,14 @@ class Box(ConvexAdversary):
         """
         points = as_points("X", X)
         if len(points) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(points)} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{len(points)} examples"))
         check_count("eps", self.eps, n)
         self.lower.check(*points.shape)
         self.upper.check(*points.shape)
         return points
 
     def _scales(self, count: int, index: Index | None) -> list[Fraction]:
-        """Return for each example what its budgets are multiplied by to be in units of the data."""
+        """Return for each example what its budgets are multiplied by to be in data units."""
         scales = [self.unit * value for value in pick(self.eps, index, count)]
         return scales * count if len(scales) == 1 else scales
 
@@ -162,13 +162,13 @@ class Box(ConvexAdversary):
         return ends[0], ends[1]
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``Z[i]`` lies in the box of ``X[i]``, exactly.
+        """Return for each i whether ``Z[i]`` lies in the box of ``X[i]``, exactly.
 
         Parameters
         ----------
         X, Z : array_like, shape (n, ...)
         index : ndarray of intp, shape (n,), optional
-            Positions of the rows of X in the data set; needed if examples have budgets of their own.
+            Positions of the rows of X in the data set; required if examples have their own budgets.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class Box(ConvexAdversary):
         return np.array([box.has(fractions(z)) for box, z in zip(boxes, points, strict=True)], dtype=np.bool_)
 
     def conflict(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, index: Index | None = None) -> bool:
-        """Tell exactly whether the boxes of two examples share a point."""
+        """Decide exactly whether the boxes of two examples share a point."""
         d = len(a)
         scales = self._scales(2, index)
         lower, upper = (table.rows(2, d, index) for table in (self.lower, self.upper))
@@ -282,12 +282,12 @@ class Box(ConvexAdversary):
         index_a: Index | None = None,
         index_b: Index | None = None,
     ) -> Matrix:
-        """Return for each pair the least double that makes it conflict when both examples have it as `eps`.
+        """Return for each pair the smallest double at which it conflicts if both examples have it as `eps`.
 
         Parameters
         ----------
         XA, XB : ndarray, shape (n, d) and (m, d)
-            Of moderate size: each pair is settled in rationals.
+            Of moderate size: each pair is decided in rational arithmetic.
         index_a, index_b : ndarray of intp, optional
             Positions in the data set; needed if `lower` or `upper` have a row for each example.
 

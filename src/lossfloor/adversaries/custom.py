@@ -1,4 +1,4 @@
-"""An adversary made of two functions."""
+"""An adversary defined by two functions."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lossfloor.graphs.rows import ConflictRows
 
 
 class CustomAdversary(Adversary):
-    """Moves examples as two functions say.
+    """Moves examples as defined by two functions.
 
     Parameters
     ----------
     contains : callable
-        ``contains(x, z)`` tells whether x may be moved to z.
+        ``contains(x, z)`` returns whether x may be moved to z.
     meet : callable
         ``meet(x, y)`` returns a point that both x and y may be moved to, or None if there is none.  It raises
-        `ArithmeticError` for a pair that it cannot decide, which is then a conflict perhaps.
+        `ArithmeticError` for a pair that it cannot decide; the pair is then undecided.
     name : str, optional
-        For people and for result files.
+        Title shown to users and stored in result files.
 
     Raises
     ------
@@ -35,8 +35,8 @@ class CustomAdversary(Adversary):
 
     Notes
     -----
-    Every pair of examples is asked for by itself.  A point that `meet` returns is checked with `contains`,
-    but None is believed.  Budgets of single examples can be part of the examples, which may be anything.
+    `meet` is called for every pair of examples.  A point that it returns is checked with `contains`,
+    but None is trusted.  Examples may be any objects and may carry their own budgets.
 
     Examples
     --------
@@ -74,13 +74,13 @@ class CustomAdversary(Adversary):
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> CustomAdversary:
         """Raise: functions are not part of a configuration."""
-        raise ValueError("a CustomAdversary cannot be made again from its name: give its functions")
+        raise ValueError("a CustomAdversary cannot be recreated from its name: give its functions")
 
     def as_data(self, X: Any, n: int) -> npt.NDArray[Any]:
         """Take any sequence of `n` examples: arrays as they are, others as an array of objects."""
         data = X if isinstance(X, np.ndarray) and X.ndim > 0 else as_objects("X", X)
         if len(data) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(data)} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{len(data)} examples"))
         return data
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
@@ -113,7 +113,7 @@ class CustomAdversary(Adversary):
         return point
 
     def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool | None:
-        """Tell whether two examples meet; None if the function cannot decide it."""
+        """Return whether two examples meet; None if the function cannot decide it."""
         try:
             return self.meet((a, b)) is not None
         except ArithmeticError:

@@ -23,12 +23,12 @@ class EditDistance(Adversary):
     Parameters
     ----------
     k : int or array_like of shape (n,)
-        Number of edits, shared or one for each example; at least 0.
+        Number of edits, common or one per example; at least 0.
 
     Raises
     ------
     TypeError, ValueError
-        If `k` is no whole number or negative.
+        If `k` is negative or not a whole number.
 
     Notes
     -----
@@ -80,18 +80,18 @@ class EditDistance(Adversary):
         """
         sentences = as_sentences("X", X)
         if len(sentences) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(sentences)} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{len(sentences)} examples"))
         check_count("k", self.k, n)
         return sentences
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``Z[i]`` is at most k edits from ``X[i]``.
+        """Return for each i whether ``Z[i]`` is at most k edits from ``X[i]``.
 
         Parameters
         ----------
         X, Z : sequence, shape (n,)
         index : ndarray of intp, shape (n,), optional
-            Positions of X in the data set; needed if each example has a budget of its own.
+            Positions of X in the data set; required if each example has its own budget.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class EditDistance(Adversary):
         return np.array([edit_distance(x, z, k) <= k for x, z, k in triples], dtype=np.bool_)
 
     def conflict(self, a: Sentence, b: Sentence, *, index: Index | None = None) -> bool:
-        """Tell whether two examples are at most as far apart as both together may be edited."""
+        """Return whether two examples are at most as far apart as both together may be edited."""
         limit = sum(few_changes.pick_counts(self.k, index, 2))
         return edit_distance(a, b, limit) <= limit
 
@@ -193,7 +193,7 @@ class EditDistance(Adversary):
         index_a: Index | None = None,
         index_b: Index | None = None,
     ) -> npt.NDArray[np.float64]:
-        """Return for each pair the least k that makes it conflict when both examples have it.
+        """Return for each pair the smallest k at which it conflicts if both examples have it.
 
         Returns
         -------

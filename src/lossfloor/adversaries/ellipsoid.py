@@ -29,15 +29,15 @@ class Ellipsoid(GaugeBall):
         M, symmetric and positive definite, such as the inverse of a covariance matrix.  Its entries are taken
         as the numbers that are stored.
     eps : number or array_like of shape (n,)
-        Budget, shared or one for each example; at least 0, read as the decimal that prints it.
+        Budget, common or one per example; at least 0, read as its decimal representation.
     unit : number, default 1
-        How many units of the data make one unit of `eps`.
+        How many data units make one unit of `eps`.
 
     Raises
     ------
     TypeError, ValueError
         If M is not square, not symmetric, or not positive definite beyond doubt of rounding; or `eps` or
-        `unit` is not what it must be.
+        `unit` is invalid.
 
     Notes
     -----
@@ -79,7 +79,7 @@ class Ellipsoid(GaugeBall):
         return points
 
     def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
-        """Tell exactly whether two points, shape (d,), are at most `radius` apart, in units of the data."""
+        """Decide exactly whether two points, shape (d,), are at most `radius` apart, in data units."""
         steps = [x - y for x, y in zip(fractions(a), fractions(b), strict=True)]
         return radius >= 0 and quadratic_form(self.matrix, steps) <= radius**2
 
@@ -89,7 +89,7 @@ class Ellipsoid(GaugeBall):
         return exact.power_near(quadratic_form(self.matrix, steps), Fraction(1, 2))
 
     def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
-        """Bound the distances of all pairs from below and above, in units of the data, shape (n, m) each.
+        """Bound the distances of all pairs from below and above, in data units, shape (n, m) each.
 
         With L the computed Cholesky factor, ``|L L' - M| <= gamma_{d+1} |L| |L|'`` entry by entry (Higham,
         Accuracy and Stability of Numerical Algorithms, theorem 10.3), so the squared distance of x and y is

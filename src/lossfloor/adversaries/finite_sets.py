@@ -24,14 +24,14 @@ class FiniteSets(Adversary):
     Parameters
     ----------
     outcomes : callable, optional
-        Gives for an example the collection of its outcomes, which are hashable and compared by ``==``.
+        Returns the collection of outcomes of an example; outcomes are hashable and compared by ``==``.
         Without it the data is itself a matrix, dense or sparse, of shape (n, m): example i may become outcome
         j where entry (i, j) is not zero.
 
     Raises
     ------
     TypeError, ValueError
-        If `outcomes` cannot be called; when the data is read, if an example has no outcome.
+        If `outcomes` cannot be called; when the data are read, if an example has no outcome.
 
     Notes
     -----
@@ -80,11 +80,11 @@ class FiniteSets(Adversary):
             If there was a function.
         """
         if arguments:
-            raise ValueError("a FiniteSets adversary cannot be made again from its name: give its function")
+            raise ValueError("a FiniteSets adversary cannot be recreated from its name: give its function")
         return cls()
 
     def is_at_least(self, other: Adversary) -> bool:
-        """Return whether both list the outcomes by the same function, or both are matrices."""
+        """Return whether both list outcomes by the same function, or both read them from a matrix."""
         return isinstance(other, FiniteSets) and self.outcomes is other.outcomes and super().is_at_least(other)
 
     def as_data(self, X: Any, n: int) -> Any:
@@ -107,7 +107,7 @@ class FiniteSets(Adversary):
             size = len(table)
             empty = np.array([i for i, x in enumerate(table) if not self.of(x)], dtype=np.intp)
         if size != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{size} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{size} examples"))
         if len(empty):
             raise ValueError(must("X", "examples with at least one outcome", f"none for example {empty[0]}"))
         return table
@@ -121,11 +121,11 @@ class FiniteSets(Adversary):
         return list(dict.fromkeys(self.outcomes(x)))
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``Z[i]`` is an outcome of ``X[i]``: in the matrix form, a column."""
+        """Return for each i whether ``Z[i]`` is an outcome of ``X[i]``: in the matrix form, a column."""
         examples = _as_matrix("X", X) if self.outcomes is None else as_objects("X", X)
         others = list(Z)
         if examples.shape[0] != len(others):
-            raise ValueError(must("Z", f"of {examples.shape[0]} outcomes, one an example", f"{len(others)}"))
+            raise ValueError(must("Z", f"of {examples.shape[0]} outcomes, one per example", f"{len(others)}"))
         return np.array([z in self.of(x) for x, z in zip(self._each(examples), others, strict=True)], dtype=np.bool_)
 
     def _each(self, examples: Any) -> list[Any]:
@@ -133,7 +133,7 @@ class FiniteSets(Adversary):
         return [examples[[i]] for i in range(examples.shape[0])] if self.outcomes is None else list(examples)
 
     def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool:
-        """Tell whether two examples share an outcome."""
+        """Return whether two examples share an outcome."""
         return not set(self.of(a)).isdisjoint(self.of(b))
 
     def meet(self, points: Any, *, index: Index | None = None) -> Hashable | None:

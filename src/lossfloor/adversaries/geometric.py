@@ -1,4 +1,4 @@
-"""Images that are turned and shifted."""
+"""Images that are rotated and shifted."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from lossfloor.reporting.numbers import show_number
 
 
 class Geometric(Adversary):
-    """Turns an image by one of some angles, then shifts it by whole pixels.
+    """Rotates an image by one of several angles, then shifts it by whole pixels.
 
     Parameters
     ----------
     rotations : sequence of number, default (0,)
         Angles in degrees, counter-clockwise.
     shifts : int or array_like of shape (n,), default 0
-        Largest shift in pixels, up, down, left and right, shared or one for each example.
+        Largest shift in pixels, up, down, left and right, common or one per example.
     shape : tuple of int, optional
-        Height and width of an image, with the number of channels behind them if there are several; needed if
+        Height and width of an image, with the number of channels behind them if there are several; required if
         examples are given as flat rows.
     decimals : int, default 6
-        For images of floats: the decimals to which outcomes are rounded before they are compared.
+        For float images: number of decimals to which outcomes are rounded before they are compared.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     Notes
     -----
-    Turning interpolates linearly between the four nearest pixels, in double precision, around the middle of
+    Rotation interpolates linearly between the four nearest pixels, in double precision, around the centre of
     the image; what comes in from outside is zero.  Outcomes are then rounded: to whole numbers for images of
     integers, halves to the even number, else to `decimals` decimals.  The neighbourhood is the finite set of
     these rounded images, and two examples conflict exactly when their sets share one (all pixels equal; sets
@@ -116,7 +116,7 @@ class Geometric(Adversary):
         """
         images = self._as_images("X", X)
         if len(images) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(images)} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{len(images)} examples"))
         check_count("shifts", self.shifts, n)
         shifts = few_changes.pick_counts(self.shifts, None, n)
         for i, (image, shift) in enumerate(zip(images, shifts, strict=True)):
@@ -141,7 +141,7 @@ class Geometric(Adversary):
         return flat.reshape(len(flat), *shape)
 
     def outcomes(self, image: npt.NDArray[Any], shift: int) -> Iterator[npt.NDArray[Any]]:
-        """Yield the images that an image may become, some of them perhaps several times.
+        """Yield the images that an image may become, some of them possibly several times.
 
         Parameters
         ----------
@@ -168,13 +168,13 @@ class Geometric(Adversary):
         return rounded
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``Z[i]`` is one of the outcomes of ``X[i]``.
+        """Return for each i whether ``Z[i]`` is one of the outcomes of ``X[i]``.
 
         Parameters
         ----------
         X, Z : array_like of images
         index : ndarray of intp, shape (n,), optional
-            Positions of the rows of X in the data set; needed if each example has a shift of its own.
+            Positions of the rows of X in the data set; required if each example has its own shift.
 
         Returns
         -------
@@ -193,7 +193,7 @@ class Geometric(Adversary):
         )
 
     def conflict(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, index: Index | None = None) -> bool:
-        """Tell whether two images share an outcome, pixel by pixel."""
+        """Return whether two images share an outcome, pixel by pixel."""
         return self.meet(np.stack([a, b]), index=index) is not None
 
     def meet(self, points: Any, *, index: Index | None = None) -> npt.NDArray[Any] | None:

@@ -1,4 +1,4 @@
-"""At most k features changed, to anything."""
+"""At most k features, each changed to any value."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _MOST_INDICATORS = 4096
 
 
 class Hamming(Adversary):
-    """Changes at most `k` features, each to any value whatever.
+    """Changes at most `k` features, each to any value.
 
     Parameters
     ----------
     k : int or array_like of shape (n,)
-        Number of features that may be changed, shared or one for each example; at least 0.
+        Number of features that may change, common or one per example; at least 0.
 
     Raises
     ------
     TypeError, ValueError
-        If `k` is no whole number or negative.
+        If `k` is negative or not a whole number.
 
     Notes
     -----
@@ -89,18 +89,18 @@ class Hamming(Adversary):
         """
         table = as_table("X", X)
         if len(table) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(table)} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{len(table)} examples"))
         check_count("k", self.k, n)
         return table
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``X[i]`` and ``Z[i]`` differ in at most k features.
+        """Return for each i whether ``X[i]`` and ``Z[i]`` differ in at most k features.
 
         Parameters
         ----------
         X, Z : array_like, shape (n, ...)
         index : ndarray of intp, shape (n,), optional
-            Positions of the rows of X in the data set; needed if each example has a budget of its own.
+            Positions of the rows of X in the data set; required if each example has its own budget.
 
         Returns
         -------
@@ -113,7 +113,7 @@ class Hamming(Adversary):
         return np.asarray(changed <= few_changes.pick_counts(self.k, index, len(centres)))
 
     def conflict(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, index: Index | None = None) -> bool:
-        """Tell whether two examples differ in at most as many features as both together may change."""
+        """Return whether two examples differ in at most as many features as both together may change."""
         differing = sum(x != y for x, y in zip(a.tolist(), b.tolist(), strict=True))
         return int(differing) <= sum(few_changes.pick_counts(self.k, index, 2))
 
@@ -183,7 +183,7 @@ class Hamming(Adversary):
         index_a: Index | None = None,
         index_b: Index | None = None,
     ) -> npt.NDArray[np.float64]:
-        """Return for each pair the least k that makes it conflict when both examples have it.
+        """Return for each pair the smallest k at which it conflicts if both examples have it.
 
         Returns
         -------
@@ -224,7 +224,7 @@ def as_table(name: str, X: Any) -> npt.NDArray[Any]:
     if table.dtype.kind not in "biufUSO":
         raise TypeError(must(name, "a table of numbers, strings or objects", table.dtype))
     if table.ndim < 2:
-        raise ValueError(must(name, "a table of shape (n, d) with an example in each row", f"shape {table.shape}"))
+        raise ValueError(must(name, "a table of shape (n, d) with one example per row", f"shape {table.shape}"))
     if 0 in table.shape:
         raise ValueError(must(name, "a table with at least one example and one feature", f"shape {table.shape}"))
     table = table.reshape(len(table), -1)

@@ -30,9 +30,9 @@ class NormBall(GaugeBall):
     order : Fraction or None
         p of the norm; None is the maximum norm.
     eps : number or array_like of shape (n,)
-        Radius, the same for all examples or one for each; at least 0.  Read as the decimal that prints it.
+        Radius, common or one per example; at least 0.  Read as its decimal representation.
     unit : number, default 1
-        How many units of the data make one unit of `eps`; 255 for pixels stored as 0 to 255 with `eps` in [0,
+        How many data units make one unit of `eps`; 255 for pixels stored as 0 to 255 with `eps` in [0,
         1].
     """
 
@@ -75,7 +75,7 @@ class NormBall(GaugeBall):
         return {}
 
     def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
-        """Tell exactly whether two points, shape (d,), are at most `radius` apart, in units of the data."""
+        """Decide exactly whether two points, shape (d,), are at most `radius` apart, in data units."""
         steps, exponent = exact.differences(a, b)
         return exact.norm_at_most(steps, exponent, self.order, radius)
 
@@ -84,17 +84,17 @@ class NormBall(GaugeBall):
         return exact.shortened(exact.norm_near(*exact.differences(a, b), self.order))
 
     def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
-        """Bound the distances of all pairs from below and above, in units of the data, shape (n, m) each."""
+        """Bound the distances of all pairs from below and above, in data units, shape (n, m) each."""
         return norm_bounds(self.order, XA, XB)
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``Z[i]`` lies in the closed ball around ``X[i]``, exactly.
+        """Return for each i whether ``Z[i]`` lies in the closed ball around ``X[i]``, exactly.
 
         Parameters
         ----------
         X, Z : array_like, shape (n, ...)
         index : ndarray of intp, shape (n,), optional
-            Positions of the rows of X in the data set; needed if each example has a radius of its own.
+            Positions of the rows of X in the data set; required if each example has its own radius.
 
         Returns
         -------
@@ -118,7 +118,7 @@ class NormBall(GaugeBall):
             yield BitRows(start, stop, bits)
 
     def sweep(self, XA: npt.NDArray[Any] | Rows, XB: npt.NDArray[Any] | Rows) -> PairSweep:
-        """Return the pass over all pairs of this norm; `PairSweep.route` tells how it computes them."""
+        """Return the pass over all pairs of this norm; `PairSweep.route` says how it computes them."""
         return PairSweep(self.order, XA, XB)
 
     def thresholds(self, eps: Sequence[Fraction]) -> list[Fraction]:
@@ -210,14 +210,14 @@ class L2(NormBall):
     Parameters
     ----------
     eps : number or array_like of shape (n,)
-        Radius, shared or one for each example; at least 0, read as the decimal that prints it.
+        Radius, common or one per example; at least 0, read as its decimal representation.
     unit : number, default 1
-        How many units of the data make one unit of `eps` (255 for pixels stored as 0 to 255).
+        How many data units make one unit of `eps` (255 for pixels stored as 0 to 255).
 
     Raises
     ------
     TypeError, ValueError
-        If `eps` is negative or no finite number, or `unit` is not positive.
+        If `eps` is negative or not a finite number, or `unit` is not positive.
 
     Examples
     --------
@@ -270,7 +270,7 @@ class Lp(NormBall):
     Parameters
     ----------
     p : number
-        At least 1, read as the decimal that prints it, which must be a quotient of integers up to 10 000;
+        At least 1, read as its decimal representation, which must be a quotient of integers up to 10,000;
         ``float("inf")`` is the maximum norm.
     eps, unit
         As for `L2`.
@@ -306,7 +306,7 @@ def as_order(p: Any) -> Order:
         return None
     order = as_fraction("p", p)
     if order < 1:
-        raise ValueError(must("p", "at least 1 (below, it is no norm)", p))
+        raise ValueError(must("p", "at least 1 (otherwise it is not a norm)", p))
     if order.numerator > exact.LARGEST_POWER:
         raise ValueError(must("p", f"a quotient of whole numbers up to {exact.LARGEST_POWER}, or infinity", p))
     return order

@@ -23,12 +23,12 @@ _LARGEST_BUDGET = Fraction(2) ** 1000
 
 
 class Precomputed(Adversary):
-    """Examples conflict as a matrix says.
+    """Examples conflict as given by a matrix.
 
     Parameters
     ----------
     distances : array_like or sparse matrix, shape (n, n), optional
-        Distances between examples, read as the numbers that are stored.  Absent entries of a sparse matrix
+        Distances between examples, taken as the stored numbers.  Absent entries of a sparse matrix
         are farther than any budget; an explicit zero is the distance 0.
     conflicts : array_like or sparse matrix, shape (n, n), optional
         Non-zero where two examples conflict.
@@ -60,9 +60,9 @@ class Precomputed(Adversary):
         if (distances is None) == (conflicts is None):
             raise TypeError("give exactly one of 'distances' and 'conflicts'")
         if conflicts is not None and eps is not None:
-            raise TypeError("'eps' goes with 'distances'; 'conflicts' already says who conflicts")
+            raise TypeError("'eps' goes with 'distances'; 'conflicts' already defines the conflicts")
         if distances is not None and eps is None:
-            raise TypeError("'distances' needs 'eps', the budget that it is compared with")
+            raise TypeError("'distances' needs 'eps', the budget to compare with")
         self._what = "conflicts" if distances is None else "distances"
         self.matrix = self._checked(conflicts if distances is None else distances)
         self.eps = None if eps is None else as_budgets("eps", eps)
@@ -87,7 +87,7 @@ class Precomputed(Adversary):
         return f"Precomputed({self._what}=<{size}>{budget})"
 
     def config(self) -> dict[str, Any]:
-        """Return the budget and a digest of the matrix; the matrix itself has to be given again."""
+        """Return the budget and a digest of the matrix; the matrix itself must be supplied again."""
         digest = hashlib.sha256()
         parts = [self.matrix]
         is_sparse = sparse.issparse(self.matrix)
@@ -108,28 +108,28 @@ class Precomputed(Adversary):
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Precomputed:
         """Raise: the matrix is not part of a configuration."""
-        raise ValueError("a Precomputed adversary cannot be made again from its name: give its matrix")
+        raise ValueError("a Precomputed adversary cannot be recreated from its name: give its matrix")
 
     def as_data(self, X: Any, n: int) -> Index:
-        """Return the positions of the examples; X itself is not looked at and may be None."""
+        """Return the positions of the examples; X itself is ignored and may be None."""
         if self.matrix.shape[0] != n:
             raise ValueError(
-                must(self._what, f"{n} x {n}, one row an example", " x ".join(map(str, self.matrix.shape)))
+                must(self._what, f"{n} x {n}, one row per example", " x ".join(map(str, self.matrix.shape)))
             )
         if self.eps is not None:
             check_count("eps", self.eps, n)
         return np.arange(n, dtype=np.intp)
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Raise: a matrix of distances says nothing of other points."""
+        """Raise: a matrix knows nothing of points that are not examples."""
         raise TypeError("a Precomputed adversary knows which examples conflict, but no points")
 
     def meet(self, points: Any, *, index: Index | None = None) -> None:
-        """Raise: a matrix of distances says nothing of other points."""
+        """Raise: a matrix knows nothing of points that are not examples."""
         raise TypeError("a Precomputed adversary knows which examples conflict, but no points")
 
     def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool:
-        """Tell whether the examples at positions a and b conflict."""
+        """Return whether the examples at positions a and b conflict."""
         rows = next(self.conflicts(np.array([a], dtype=np.intp), np.array([b], dtype=np.intp)))
         return len(rows.targets) > 0 if isinstance(rows, ListRows) else bool(rows.bits.any())
 
@@ -178,7 +178,7 @@ class Precomputed(Adversary):
     def _conflicting(
         self, entries: npt.NDArray[Any], mirrored: npt.NDArray[Any], rows: Index, columns: Index
     ) -> npt.NDArray[np.bool_]:
-        """Check entries of the matrix and tell which of them are conflicts."""
+        """Check entries of the matrix and return which of them are conflicts."""
         what = "free of NaN" if self.eps is None else "free of NaN and negative numbers"
         for values, at_row, at_column in ((entries, rows, columns), (mirrored, columns, rows)):
             wrong = values != values if self.eps is None else ~(values >= 0)

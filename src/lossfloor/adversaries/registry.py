@@ -22,6 +22,29 @@ from lossfloor.adversaries.sparse_linf import SparseLinf
 from lossfloor.adversaries.substitution import Substitution
 from lossfloor.adversaries.weighted import WeightedLp
 
+__all__ = [
+    "FAMILIES",
+    "L1",
+    "L2",
+    "Box",
+    "Clipped",
+    "CustomAdversary",
+    "EditDistance",
+    "Ellipsoid",
+    "FiniteSets",
+    "Geometric",
+    "Hamming",
+    "Intersection",
+    "Linf",
+    "Lp",
+    "Precomputed",
+    "SparseLinf",
+    "Substitution",
+    "Union",
+    "WeightedLp",
+    "from_config",
+]
+
 #: How deeply unions, intersections and the like may be nested in a configuration.
 _MOST_LAYERS = 16
 
@@ -66,9 +89,8 @@ def from_config(config: Any) -> Adversary:
     Raises
     ------
     TypeError, ValueError
-        If the name is unknown, an argument is missing, superfluous or invalid, or the adversary
-        cannot be made from a configuration alone (`Precomputed`, `CustomAdversary`, `FiniteSets` with a
-        function).
+        If the name is unknown, an argument is missing, superfluous or invalid, or the adversary cannot be made from a
+        configuration alone (`Precomputed`, `CustomAdversary`, `FiniteSets` with a function).
 
     Examples
     --------

@@ -24,17 +24,17 @@ class SparseLinf(Adversary):
     Parameters
     ----------
     k : int or array_like of shape (n,)
-        Number of features that may be changed, shared or one for each example; at least 0.
+        Number of features that may change, common or one per example; at least 0.
     eps : number or array_like of shape (n,)
-        Largest change of a feature, shared or one for each example; at least 0, read as the decimal that
+        Largest change of a feature, common or one per example; at least 0, read as the decimal that
         prints it.
     unit : number, default 1
-        How many units of the data make one unit of `eps`.
+        How many data units make one unit of `eps`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     Notes
     -----
@@ -92,7 +92,7 @@ class SparseLinf(Adversary):
         """Check that X is a matrix of finite numbers with `n` rows, shape (n, ...); return it as (n, d)."""
         points = as_points("X", X)
         if len(points) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(points)} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{len(points)} examples"))
         check_count("k", self.k, n)
         check_count("eps", self.eps, n)
         return points
@@ -102,13 +102,13 @@ class SparseLinf(Adversary):
         return radii * count if len(radii) == 1 else radii
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``X[i]`` may be moved to ``Z[i]``, exactly.
+        """Return for each i whether ``X[i]`` may be moved to ``Z[i]``, exactly.
 
         Parameters
         ----------
         X, Z : array_like, shape (n, ...)
         index : ndarray of intp, shape (n,), optional
-            Positions of the rows of X in the data set; needed if examples have budgets of their own.
+            Positions of the rows of X in the data set; required if examples have their own budgets.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class SparseLinf(Adversary):
         return answer
 
     def conflict(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, index: Index | None = None) -> bool:
-        """Tell exactly whether two examples conflict."""
+        """Decide exactly whether two examples conflict."""
         radii, counts = self._radii(2, index), few_changes.pick_counts(self.k, index, 2)
         tally = few_changes.count(_ways(a, b, *radii))
         return tally is not None and tally.suffices(*counts)
@@ -210,12 +210,12 @@ class SparseLinf(Adversary):
         index_a: Index | None = None,
         index_b: Index | None = None,
     ) -> Matrix:
-        """Return for each pair the least double that makes it conflict when both examples have it as `eps`.
+        """Return for each pair the smallest double at which it conflicts if both examples have it as `eps`.
 
         Parameters
         ----------
         XA, XB : ndarray, shape (n, d) and (m, d)
-            Of moderate size: each pair is settled in rationals.
+            Of moderate size: each pair is decided in rational arithmetic.
         index_a, index_b : ndarray of intp, optional
             Positions in the data set; needed if `k` is one number for each example.
 
@@ -265,7 +265,7 @@ def _feature(ranks: list[npt.NDArray[np.int64]]) -> few_changes.Feature:
 
 
 def _ways(a: npt.NDArray[Any], b: npt.NDArray[Any], eps_a: Fraction, eps_b: Fraction) -> list[str]:
-    """Say for each feature who can bring two examples together in it."""
+    """Return for each feature which example can bring the two together in it."""
     ways = []
     for x, y in zip(fractions(a), fractions(b), strict=True):
         step = abs(x - y)

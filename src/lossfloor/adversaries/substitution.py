@@ -24,12 +24,12 @@ class Substitution(Adversary):
         From a token to the tokens that it may become.  Every token may also stay; tokens that are not in the
         mapping have to.
     k : int or array_like of shape (n,), optional
-        Number of places that may be changed, shared or one for each example; as many as there are by default.
+        Number of places that may be changed, common or one per example; as many as there are by default.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     Notes
     -----
@@ -119,7 +119,7 @@ class Substitution(Adversary):
         """
         sentences = as_sentences("X", X)
         if len(sentences) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(sentences)} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{len(sentences)} examples"))
         if self.k is not None:
             check_count("k", self.k, n)
         if isinstance(sentences[0], str):
@@ -138,13 +138,13 @@ class Substitution(Adversary):
         return few_changes.pick_counts(self.k, index, len(sentences))
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``X[i]`` may be changed to ``Z[i]``.
+        """Return for each i whether ``X[i]`` may be changed to ``Z[i]``.
 
         Parameters
         ----------
         X, Z : sequence, shape (n,)
         index : ndarray of intp, shape (n,), optional
-            Positions of X in the data set; needed if each example has a budget of its own.
+            Positions of X in the data set; required if each example has its own budget.
 
         Returns
         -------
@@ -166,7 +166,7 @@ class Substitution(Adversary):
         return [self._way(x, y) for x, y in zip(a, b, strict=True)]
 
     def _way(self, x: Hashable, y: Hashable) -> str:
-        """Say who can bring two tokens together."""
+        """Return which example can bring two tokens together."""
         if x == y:
             return "same"
         of_x, of_y = self.outcomes(x), self.outcomes(y)
@@ -177,7 +177,7 @@ class Substitution(Adversary):
         return "none" if of_x.isdisjoint(of_y) else "both"
 
     def conflict(self, a: Sentence, b: Sentence, *, index: Index | None = None) -> bool:
-        """Tell whether two examples conflict."""
+        """Return whether two examples conflict."""
         tally = few_changes.count(self._ways(a, b))
         return tally is not None and tally.suffices(*self._counts(_pair(a, b), index))
 
@@ -253,7 +253,7 @@ class Substitution(Adversary):
             yield deciding.bit_rows(start, piece)
 
     def _feature(self, XA: npt.NDArray[np.object_], XB: npt.NDArray[np.object_], place: int) -> few_changes.Feature:
-        """Describe one place: the tokens that stand there and who can bring each two of them together."""
+        """Describe one place: the tokens that stand there, and how each two of them can be brought together."""
         kinds: list[dict[Hashable, int]] = [{}, {}]
         numbers = [
             np.array([known.setdefault(sentence[place], len(known)) for sentence in side], dtype=np.intp)

@@ -1,4 +1,4 @@
-"""An l_p ball in which each feature has a cost: some cannot be changed, some are dear, some are free."""
+"""An l_p ball with a cost per feature: a feature may be frozen, expensive or free."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class WeightedLp(GaugeBall):
     Parameters
     ----------
     p : number
-        At least 1, read as the decimal that prints it; ``float("inf")`` is the maximum norm.
+        At least 1, read as its decimal representation; ``float("inf")`` is the maximum norm.
     costs : number or array_like of shape (d,)
         Cost of one unit of each feature, at least 0: infinity freezes a feature, 0 sets it free.  Read as
         decimals.
     eps : number or array_like of shape (n,)
-        Budget, shared or one for each example; at least 0, read as the decimal that prints it.
+        Budget, common or one per example; at least 0, read as its decimal representation.
     unit : number, default 1
-        How many units of the data make one unit of `eps`.
+        How many data units make one unit of `eps`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     Notes
     -----
@@ -95,7 +95,7 @@ class WeightedLp(GaugeBall):
         return self.costs.amounts(self.costs.rows(1, d, None)[0])
 
     def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
-        """Tell exactly whether moving a to b, shape (d,), costs at most `radius`, in units of the data."""
+        """Decide exactly whether moving a to b, shape (d,), costs at most `radius`, in data units."""
         found = self._steps(a, b)
         return found is not None and exact.norm_at_most(found[0], 0, self.order, radius * found[1])
 
@@ -126,7 +126,7 @@ class WeightedLp(GaugeBall):
         return [step for step in steps if step], denominator * unit
 
     def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
-        """Bound the costs between all pairs from below and above, in units of the data, shape (n, m) each."""
+        """Bound the costs between all pairs from below and above, in data units, shape (n, m) each."""
         costs = self._costs(XA.shape[1])
         prices = [cost for cost in costs if isinstance(cost, Fraction) and cost > 0]
         paid = np.array([isinstance(cost, Fraction) and cost > 0 for cost in costs])
@@ -146,7 +146,7 @@ class WeightedLp(GaugeBall):
 
         Data and costs are scaled to at most 1 by powers of two, features are centred and multiplied by their costs,
         which rounds each entry within 4 roundings; the differences are then bounded as for an unweighted norm.  What
-        underflows on the way, entries, costs or their products, adds less than 2^-1060 a feature.
+        underflows on the way, entries, costs or their products, adds less than 2^-1060 per feature.
         """
         scale = max(price.numerator.bit_length() - price.denominator.bit_length() + 1 for price in prices)
         weights = np.array([float(price * exact.power_of_two(-scale)) for price in prices])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from lossfloor.cli._errors import UsageError
 
@@ -21,15 +22,34 @@ if TYPE_CHECKING:
 _PANEL = "Adversary"
 #: Bytes of a file that describes an adversary, above which it is not read.
 _MOST_BYTES = 1 << 28
+#: What stands in a help text for the names of all families until it is shown.
+_FAMILY_NAMES = "FAMILIES"
+
+
+class Command(TyperCommand):
+    """A command whose help lists the families of adversaries, which are loaded only when it is shown."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        for option in self.params:
+            text = getattr(option, "help", None)
+            if text and _FAMILY_NAMES in text:
+                option.help = text.replace(_FAMILY_NAMES, ", ".join(_offered()))  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def _offered() -> list[str]:
+    """Return the names of the families that the command line can make."""
+    from lossfloor.adversaries import FAMILIES, CustomAdversary
+
+    return [name for name in FAMILIES if name != CustomAdversary.name]
+
 
 Name = Annotated[
     str | None,
     typer.Option(
         "--adversary",
         metavar="NAME",
-        help="Name of an adversary family; set its parameters with --param: l1, l2, linf, lp, weighted-lp, ellipsoid, "
-        "box, hamming, sparse-linf, edit-distance, substitution, finite-sets, geometric, union, intersection, clipped, "
-        "precomputed.",
+        help=f"Name of an adversary family; set its parameters with --param: {_FAMILY_NAMES}.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),

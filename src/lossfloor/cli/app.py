@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 import lossfloor as lf
 from lossfloor.cli import audit, curve, floor, gaussian, info, pairwise, paper, train, verify
+from lossfloor.cli._adversary_options import Command
 from lossfloor.cli._errors import exit_status, message
 
 
@@ -59,6 +60,6 @@ def options(
 
 
 for _command in (floor, curve, verify, pairwise, audit, train, info, gaussian):
-    app.command(_command.__name__.rpartition(".")[2], epilog=_command.EPILOG)(_command.command)
+    app.command(_command.__name__.rpartition(".")[2], cls=Command, epilog=_command.EPILOG)(_command.command)
 
 app.add_typer(paper.app)

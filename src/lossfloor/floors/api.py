@@ -17,7 +17,7 @@ from lossfloor.floors.many_class import MulticlassFloor, find_bounds
 from lossfloor.floors.many_class_curve import MulticlassCurve, find_curve_bounds
 from lossfloor.floors.problem import Problem
 from lossfloor.floors.two_class import Floor, find_floor
-from lossfloor.floors.two_class_curve import NORMS, Curve, find_curve
+from lossfloor.floors.two_class_curve import Curve, find_curve
 
 #: Largest double.
 _LARGEST = math.nextafter(math.inf, 0.0)
@@ -201,11 +201,11 @@ def _maker(family: Any, unit: Any, p: Any) -> tuple[Callable[[Fraction], Adversa
     if isinstance(family, type) and issubclass(family, Lp):
         if p is None:
             raise TypeError("'p', the order of the norm, is needed with Lp")
-        return (lambda eps: family(p, eps, unit)), family in NORMS
+        return (lambda eps: family(p, eps, unit)), bool(family.budgets)
     if p is not None:
         raise TypeError("'p' goes with Lp only")
     if isinstance(family, type) and issubclass(family, NormBall):
-        return (lambda eps: family(eps, unit)), family in NORMS
+        return (lambda eps: family(eps, unit)), bool(family.budgets)
     if not callable(family):
         raise TypeError(must("family", "a class of adversaries, such as lossfloor.L2", family))
     if as_fraction("unit", unit) != 1:

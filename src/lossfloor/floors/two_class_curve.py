@@ -18,7 +18,7 @@ import numpy.typing as npt
 from lossfloor import _core
 from lossfloor._checks import as_fraction, must
 from lossfloor._types import Progress
-from lossfloor.adversaries import L1, L2, Adversary, Linf, Lp, NormBall
+from lossfloor.adversaries import Adversary, NormBall
 from lossfloor.distances import PairSweep, Radii, thread_count
 from lossfloor.floors.curve_result import BaseCurve
 from lossfloor.floors.problem import Problem
@@ -33,10 +33,6 @@ _MOST_LEVELS = 255
 _GRAPHS_AT_ONCE = 8
 #: Pairs in a bracket below which their distances are sorted exactly.
 _FEW_PAIRS = 4096
-
-
-#: Families of balls whose radius is the budget that they are made with.
-NORMS = (L1, L2, Linf, Lp)
 #: Largest double.
 _LARGEST = math.nextafter(math.inf, 0.0)
 
@@ -246,9 +242,9 @@ def find_curve(
 def _balls_of_one_norm(adversaries: Sequence[Adversary]) -> list[NormBall] | None:
     """Return the adversaries if one pass over the pairs serves all: balls of one norm, one radius for all examples.
 
-    Classes that inherit from those of the norms are passed over, as they may mean anything by a radius.
+    Classes that promise nothing of their budgets are passed over, as they may mean anything by a radius.
     """
-    balls = [one for one in adversaries if isinstance(one, NormBall) and type(one) in NORMS and len(one.eps) == 1]
+    balls = [one for one in adversaries if isinstance(one, NormBall) and one.budgets and len(one.eps) == 1]
     one_norm = len(balls) == len(adversaries) and len({ball.order for ball in balls}) == 1
     return balls if one_norm else None
 

@@ -1,4 +1,4 @@
-"""Limits of the domain: an adversary that must keep every feature between two numbers."""
+"""An adversary clipped to a domain: it must keep every feature between two limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lossfloor.graphs.rows import ConflictRows
 
 
 class Clipped(Adversary):
-    """Moves an example as another adversary does, but never out of ``low <= z <= high``.
+    """Moves an example like another adversary, but never out of ``low <= z <= high``.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Clipped(Adversary):
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; when the data is read, if an example lies outside the limits.
+        If an argument is invalid; when the data are read, if an example lies outside the limits.
 
     Notes
     -----
@@ -117,7 +117,7 @@ class Clipped(Adversary):
         return data
 
     def _inside(self, Z: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
-        """Tell which rows are inside the limits, which are rounded to a float dtype as the data was."""
+        """Return which rows are inside the limits, which are rounded to a float dtype as the data were."""
         if dtype.kind not in "iuf":
             raise TypeError(must("X", "an array of numbers, to be kept between two limits", dtype))
         shape = (1, *Z.shape[1:])
@@ -133,13 +133,13 @@ class Clipped(Adversary):
         return np.asarray(inside.reshape(len(Z), -1).all(axis=1))
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether the adversary may move ``X[i]`` to ``Z[i]``, inside the limits."""
+        """Return for each i whether the adversary may move ``X[i]`` to ``Z[i]``, inside the limits."""
         examples, points = np.asarray(X), np.asarray(Z)
         reached = self.adversary.contains(X, Z, index=index)
         return np.asarray(reached & self._inside(points.reshape(examples.shape), examples.dtype))
 
     def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool | None:
-        """Decide one pair of examples; None if it stays open."""
+        """Decide one pair of examples; None if it is undecided."""
         without = self.adversary.conflict(a, b, index=index)
         if self._unchanged or without is False:
             return without
@@ -171,7 +171,7 @@ class Clipped(Adversary):
             return point
         found = self._meet_inside(np.asarray(points), index)
         if found is None:
-            raise ArithmeticError("it cannot be told whether these neighbourhoods share a point inside the limits")
+            raise ArithmeticError("could not decide whether these neighbourhoods share a point inside the limits")
         return found
 
     def conflicts(

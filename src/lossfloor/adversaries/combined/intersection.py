@@ -1,4 +1,4 @@
-"""Several adversaries at once: each example may be moved only where all of them allow."""
+"""An intersection of adversaries: each example may be moved only where all of them allow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Intersection(Adversary):
     Raises
     ------
     TypeError, ValueError
-        If a member is no adversary, or there is none; when the data is read, if a member does not let an
+        If a member is not an adversary, or there are no members; when the data are read, if a member does not let an
         example stay.
 
     Notes
@@ -128,12 +128,12 @@ class Intersection(Adversary):
         return data
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether every member may move ``X[i]`` to ``Z[i]``."""
+        """Return for each i whether every member may move ``X[i]`` to ``Z[i]``."""
         answers = [member.contains(X, Z, index=index) for member in self.members]
         return np.asarray(np.logical_and.reduce(answers))
 
     def conflict(self, a: Any, b: Any, *, index: Index | None = None) -> bool | None:
-        """Decide one pair; None if it stays open."""
+        """Decide one pair; None if it is undecided."""
         positions = (0, 1) if index is None else (int(index[0]), int(index[1]))
         for left, right in itertools.product(self.members, repeat=2):
             if (left is right or self._boxes) and mixed_pairs.pair(left, right, a, b, positions) is False:
@@ -209,7 +209,7 @@ class Intersection(Adversary):
                 raise ValueError(must("points", "two examples, since a member is not convex", f"{len(data)}"))
             point = self._meet_of_members(data[0], data[1], (int(positions[0]), int(positions[1])))
             if point is None and self.conflict(data[0], data[1], index=positions) is not False:
-                raise ArithmeticError("it cannot be told whether these neighbourhoods share a point")
+                raise ArithmeticError("could not decide whether these neighbourhoods share a point")
             return point
         if self._boxes:
             return mixed_pairs.meeting_point(bodies, data)

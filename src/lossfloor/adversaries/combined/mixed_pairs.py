@@ -85,7 +85,7 @@ def pair(first: Adversary, second: Adversary, a: Any, b: Any, positions: tuple[i
 
 
 def _reached(first: Adversary, second: Adversary, a: Any, b: Any, positions: tuple[int, int]) -> bool:
-    """Tell whether one of two examples can be moved to the other, which stays."""
+    """Return whether one of two examples can be moved to the other, which stays."""
     i, j = (np.array([position], dtype=np.intp) for position in positions)
     left, right = one(a), one(b)
     return bool(
@@ -126,7 +126,7 @@ def _around(adversary: Adversary, X: Any, index: Index) -> tuple[Matrix, Matrix]
 
 
 def is_box(adversary: Adversary) -> bool:
-    """Tell whether the neighbourhoods of an adversary are boxes along the axes."""
+    """Return whether the neighbourhoods of an adversary are boxes along the axes."""
     from lossfloor.adversaries.box import Box
 
     return isinstance(adversary, Box) or (isinstance(adversary, (NormBall, WeightedLp)) and adversary.order is None)

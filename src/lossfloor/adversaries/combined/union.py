@@ -1,4 +1,4 @@
-"""Either of several adversaries: each example may be moved as any one of them allows."""
+"""A union of adversaries: each example may be moved as any one of them allows."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Union(Adversary):
     Parameters
     ----------
     *members : Adversary
-        At least one; they take the same data.
+        At least one; all must accept the same data.
 
     Raises
     ------
     TypeError, ValueError
-        If a member is no adversary, or there is none.
+        If a member is not an adversary, or there are no members.
 
     Notes
     -----
@@ -97,7 +97,7 @@ class Union(Adversary):
         return common_data(self.members, X, n)
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether any member may move ``X[i]`` to ``Z[i]``."""
+        """Return for each i whether any member may move ``X[i]`` to ``Z[i]``."""
         answers = [member.contains(X, Z, index=index) for member in self.members]
         return np.asarray(np.logical_or.reduce(answers))
 
@@ -167,7 +167,7 @@ class Union(Adversary):
             places = int(positions[i]), int(positions[j])
             if mixed_pairs.pair(choice[i], choice[j], data[i], data[j], places) is False:
                 return None
-        raise ArithmeticError("it cannot be told whether these neighbourhoods share a point")
+        raise ArithmeticError("could not decide whether these neighbourhoods share a point")
 
     def conflicts(
         self, XA: Any, XB: Any, *, index_a: Index | None = None, index_b: Index | None = None

@@ -43,7 +43,7 @@ class Body(abc.ABC):
 
     @abc.abstractmethod
     def has(self, point: Sequence[Fraction]) -> bool:
-        """Tell exactly whether a point lies in the set."""
+        """Decide exactly whether a point lies in the set."""
 
     @abc.abstractmethod
     def outside(self, z: Vector, shrink: float) -> tuple[float, Vector]:
@@ -122,7 +122,7 @@ class Ball(Body):
         return np.ones(len(self.middle)) if self.costs is None else np.array([float(cost) for cost in self.costs])
 
     def reaches(self, steps: Sequence[Fraction]) -> bool:
-        """Tell whether a step of these absolute sizes stays in the ball."""
+        """Return whether a step of these absolute sizes stays in the ball."""
         return weighted_at_most(steps, self.costs, self.order, self.radius)
 
     def bounds(self) -> tuple[Vector, Vector]:
@@ -236,7 +236,7 @@ class ConvexAdversary(Adversary):
 
 
 def weighted_at_most(steps: Sequence[Fraction], costs: Sequence[Amount] | None, order: Order, radius: Fraction) -> bool:
-    """Tell exactly whether the weighted norm of some steps is at most `radius`."""
+    """Decide exactly whether the weighted norm of some steps is at most `radius`."""
     if costs is not None:
         if any(step != 0 and not isinstance(cost, Fraction) for step, cost in zip(steps, costs, strict=True)):
             return False
@@ -261,7 +261,7 @@ def quadratic_form(matrix: npt.NDArray[np.float64], steps: Sequence[Fraction]) -
 
 
 def have_common_point(first: Body, second: Body) -> bool | None:
-    """Tell whether two bodies share a point: exactly where there is a test, else None if undecided."""
+    """Return whether two bodies share a point: exactly where there is a test, else None if undecided."""
     if isinstance(first, AxisBox) and isinstance(second, AxisBox):
         ends = zip(first.low, first.high, second.low, second.high, strict=True)
         return all(low <= other_high and other_low <= high for low, high, other_low, other_high in ends)
@@ -372,7 +372,7 @@ def _snapped(z: Vector, bodies: Sequence[Body]) -> list[Vector]:
 
 
 def _apart(bodies: Sequence[Body], z: Vector, low: Vector, high: Vector) -> bool:
-    """Tell whether the bodies are proved to share no point, by the inequality of the module's text."""
+    """Return whether the bodies are proved to share no point, by the inequality of the module's text."""
     from scipy import optimize
 
     sides = [body.outside(z, 0.0) for body in bodies]

@@ -18,14 +18,14 @@ import numpy.typing as npt
 from lossfloor import exact
 from lossfloor.adversaries.geometry.feature_amounts import Amount
 
-#: Tells for a point whether the first and whether the second example may be moved to it.
+#: Returns for a point whether the first and whether the second example may be moved to it.
 Inside = Callable[[npt.NDArray[Any]], tuple[bool, bool]]
 
 
 def unrepresentable() -> ArithmeticError:
     """Return the error for neighbourhoods that share points, none of which was found among the doubles."""
     return ArithmeticError(
-        "the neighbourhoods share a point, but none was found whose coordinates are doubles: they touch in a "
+        "the neighbourhoods share a point, but no such point with double coordinates was found: they touch in a "
         "point that has to be rounded"
     )
 
@@ -206,10 +206,8 @@ def _nudged(
         moved[ranking[:count]] = nearer[ranking[:count]]
         return moved
 
-    few, many = (
-        0,
-        len(point),
-    )  # the neighbourhood of the goal is not reached with few steps, and perhaps with many
+    # The neighbourhood of the goal is not reached with `few` steps; whether it is with `many` is tested first.
+    few, many = 0, len(point)
     if not inside(with_steps(many))[side]:
         return None
     while many - few > 1:

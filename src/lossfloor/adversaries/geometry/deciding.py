@@ -1,4 +1,4 @@
-"""What the families share: packed answers, exact order of ends, decisions by bounds, critical budgets."""
+"""Tools for deciding pairs: packed answers, exact order of ends, decisions by bounds, critical budgets."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lossfloor.graphs.rows import BitRows
 
 Flags = npt.NDArray[np.bool_]
 
-#: Pairs of examples that are looked at together.
+#: Pairs of examples that are decided together.
 _PAIRS_AT_ONCE = 1 << 21
-#: Once so few of the pairs of a piece are left, they are looked at one by one.
+#: Below this share of the pairs of a piece, the remaining ones are listed and tested one by one.
 _FEW = 1 / 32
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -62,7 +62,7 @@ def decide(
     limit_high: npt.NDArray[np.float64],
     exactly: Callable[[int, int], bool],
 ) -> Flags:
-    """Tell which distances are at most their limits, from bounds on both and an exact test for the rest.
+    """Decide which distances are at most their limits, from bounds on both and an exact test for the rest.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ def decide(
         Decides the pair (i, j).
     """
     flags = np.asarray(high <= limit_low)
-    doubtful = ~flags & ~(low > limit_high)
-    for i, j in np.argwhere(doubtful).tolist():
+    undecided = ~flags & ~(low > limit_high)
+    for i, j in np.argwhere(undecided).tolist():
         flags[i, j] = exactly(i, j)
     return flags
 
@@ -205,7 +205,7 @@ def all_features(n: int, m: int, d: int, feature: Callable[[Any, Any, int], Flag
         ``feature(rows, columns, j)`` tests pairs in feature j: `rows` and `columns` are index arrays or
         slices that broadcast against each other.
     """
-    ranking = _telling_features(n, m, d, feature)
+    ranking = _selective_features(n, m, d, feature)
     for start, stop in row_pieces(n, m):
         flags = np.ones((stop - start, m), dtype=np.bool_)
         few = _FEW * flags.size
@@ -229,7 +229,7 @@ def all_features(n: int, m: int, d: int, feature: Callable[[Any, Any, int], Flag
         yield start, stop, flags
 
 
-def _telling_features(n: int, m: int, d: int, feature: Callable[[Any, Any, int], Flags]) -> list[int]:
+def _selective_features(n: int, m: int, d: int, feature: Callable[[Any, Any, int], Flags]) -> list[int]:
     """Order the features so that those which few pairs pass come first."""
     rows = np.unique(np.linspace(0, n - 1, min(n, 48)).astype(np.intp))[:, None]
     columns = np.unique(np.linspace(0, m - 1, min(m, 48)).astype(np.intp))[None, :]
@@ -239,7 +239,7 @@ def _telling_features(n: int, m: int, d: int, feature: Callable[[Any, Any, int],
 
 
 def least_double(estimate: float, conflicting: Callable[[Fraction], bool]) -> float:
-    """Return the least double, read as the decimal that prints it, from which on a monotone test holds.
+    """Return the least double, read as its decimal representation, from which on a monotone test holds.
 
     Parameters
     ----------

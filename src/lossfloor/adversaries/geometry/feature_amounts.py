@@ -1,4 +1,4 @@
-"""Numbers that belong to features, or to features of single examples: costs and one-way budgets."""
+"""Amounts per feature, or per feature and example: costs and one-way budgets."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Amount = Fraction | float
 
 
 class FeatureTable:
-    """Non-negative numbers, perhaps infinite, for all features, for each, or for each of each example.
+    """Non-negative numbers, possibly infinite: one for all features, one per feature, or one per feature and example.
 
     Parameters
     ----------
     name : str
         Name of the argument, for errors.
     values : number, or array_like of shape (d,) or (n, d)
-        Read as the decimals that print them; strings such as "1/3" and "inf" are taken too.
+        Read as their decimal representations; strings such as "1/3" and "inf" are taken too.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class FeatureTable:
     Raises
     ------
     TypeError, ValueError
-        If an entry is no number, NaN or negative, or the shape is another.
+        If an entry is not a number, is NaN or negative, or the shape is wrong.
     """
 
     def __init__(self, name: str, values: Any) -> None:
@@ -79,7 +79,7 @@ class FeatureTable:
             if index is not None:
                 codes = codes[index]
             elif len(codes) != count:
-                raise ValueError(must("index", "given, since each example has budgets of its own", None))
+                raise ValueError(must("index", "given, since each example has its own budgets", None))
         return np.broadcast_to(codes, (count, d))
 
     def amounts(self, codes: npt.NDArray[np.intp]) -> list[Amount]:

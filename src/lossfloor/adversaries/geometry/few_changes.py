@@ -1,4 +1,4 @@
-"""Adversaries that may change at most k features: who changes which feature of a pair.
+"""Adversaries that may change at most k features: which example of a pair changes which feature.
 
 Let an example u be allowed k_u changes and v be allowed k_v, and let each feature have a set of values that u
 can give it and one that v can.  A common point takes in each feature either the value of u (v changes it), or
@@ -8,7 +8,7 @@ that of v (u changes it), or a third one (both change it).  Where u and v differ
 - *for u* if u can take the value of v, but v not that of u: one change of u; *for v* the other way round,
 - *easy* if both can: one change of either.
 
-Changing more is never of use.  With h, f_u, f_v and e of these, the easy ones can be shared out, s to u and e
+Changing more never helps.  With h, f_u, f_v and e of these, the easy ones can be shared out, s to u and e
 - s to v, exactly when ``h + f_u + s <= k_u`` and ``h + f_v + e - s <= k_v`` for some s from 0 to e, which is
   to say when
 
@@ -57,7 +57,7 @@ class Tally(NamedTuple):
     either: int
 
     def suffices(self, k_left: int, k_right: int) -> bool:
-        """Tell whether budgets of changes allow them."""
+        """Return whether budgets of changes allow them."""
         return (
             self.left <= k_left and self.right <= k_right and self.left + self.right + self.either <= k_left + k_right
         )
@@ -85,7 +85,7 @@ def pick_counts(counts: tuple[int, ...], index: Index | None, count: int) -> lis
         return list(counts) * count
     if index is None:
         if len(counts) != count:
-            raise ValueError(must("index", "given, since each example has a budget of its own", None))
+            raise ValueError(must("index", "given, since each example has its own budget", None))
         return list(counts)
     return [counts[i] for i in index.tolist()]
 
@@ -191,7 +191,7 @@ def _packed(ways: Ways) -> npt.NDArray[np.uint64]:
 
 
 def share_out(ways: list[str], k_left: int, k_right: int) -> list[str] | None:
-    """Say who changes each feature of one pair.
+    """Return which example changes each feature of a pair.
 
     Parameters
     ----------

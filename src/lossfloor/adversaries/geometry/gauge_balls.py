@@ -33,9 +33,9 @@ class GaugeBall(ConvexAdversary):
     Parameters
     ----------
     eps : number or array_like of shape (n,)
-        Radius, the same for all examples or one for each; at least 0.  Read as the decimal that prints it.
+        Radius, common or one per example; at least 0.  Read as its decimal representation.
     unit : number, default 1
-        How many units of the data make one unit of `eps`; 255 for pixels stored as 0 to 255 with `eps` in [0,
+        How many data units make one unit of `eps`; 255 for pixels stored as 0 to 255 with `eps` in [0,
         1].
     """
 
@@ -47,15 +47,15 @@ class GaugeBall(ConvexAdversary):
 
     @abc.abstractmethod
     def within(self, a: npt.NDArray[Any], b: npt.NDArray[Any], radius: Fraction) -> bool:
-        """Tell exactly whether two points, shape (d,), are at most `radius` apart, in units of the data."""
+        """Decide exactly whether two points, shape (d,), are at most `radius` apart, in data units."""
 
     @abc.abstractmethod
     def gauge(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Fraction | None:
-        """Return the distance of two points, shape (d,), in units of the data to 30 digits; None if it is infinite."""
+        """Return the distance of two points, shape (d,), in data units to 30 digits; None if it is infinite."""
 
     @abc.abstractmethod
     def gauges(self, XA: npt.NDArray[Any], XB: npt.NDArray[Any]) -> tuple[Matrix, Matrix]:
-        """Bound the distances of all pairs from below and above, in units of the data, shape (n, m) each."""
+        """Bound the distances of all pairs from below and above, in data units, shape (n, m) each."""
 
     def __repr__(self) -> str:
         parts = [*self._details(), f"eps={show_budgets(self.eps)}", f"unit={show_number(self.unit)}"]
@@ -91,7 +91,7 @@ class GaugeBall(ConvexAdversary):
         """
         points = as_points("X", X)
         if len(points) != n:
-            raise ValueError(must("X", f"of {n} examples, one a label", f"{len(points)} examples"))
+            raise ValueError(must("X", f"of {n} examples, one per label", f"{len(points)} examples"))
         check_count("eps", self.eps, n)
         return points
 
@@ -105,17 +105,17 @@ class GaugeBall(ConvexAdversary):
         return "pairs" if data.shape[1] == 1 else "asking"
 
     def radii(self, count: int, index: Index | None = None) -> tuple[Fraction, ...]:
-        """Return the radii of `count` examples in units of the data (one if all share it)."""
+        """Return the radii of `count` examples in data units (one if all share it)."""
         return tuple(self.unit * value for value in pick(self.eps, index, count))
 
     def contains(self, X: Any, Z: Any, *, index: Index | None = None) -> npt.NDArray[np.bool_]:
-        """Tell for each i whether ``Z[i]`` lies in the closed ball around ``X[i]``, exactly.
+        """Return for each i whether ``Z[i]`` lies in the closed ball around ``X[i]``, exactly.
 
         Parameters
         ----------
         X, Z : array_like, shape (n, ...)
         index : ndarray of intp, shape (n,), optional
-            Positions of the rows of X in the data set; needed if each example has a radius of its own.
+            Positions of the rows of X in the data set; required if each example has its own radius.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class GaugeBall(ConvexAdversary):
         )
 
     def conflict(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, index: Index | None = None) -> bool:
-        """Tell exactly whether two examples are at most the sum of their radii apart."""
+        """Decide exactly whether two examples are at most the sum of their radii apart."""
         radii = self.radii(2, index)
         return self.within(a, b, radii[0] + radii[-1])
 
@@ -162,12 +162,12 @@ class GaugeBall(ConvexAdversary):
         index_a: Index | None = None,
         index_b: Index | None = None,
     ) -> Matrix:
-        """Return for each pair the least double that makes it conflict when both examples have it as radius.
+        """Return for each pair the smallest double at which it conflicts if both examples have it as radius.
 
         Parameters
         ----------
         XA, XB : ndarray, shape (n, d) and (m, d)
-            Of moderate size: each pair is settled by exact tests.
+            Of moderate size: each pair is decided by exact tests.
         index_a, index_b : optional
             Not needed; the examples' own radii play no part.
 
@@ -268,7 +268,7 @@ class GaugeBall(ConvexAdversary):
         if found is False:
             return None
         if not isinstance(found, np.ndarray):
-            raise ArithmeticError("it cannot be told in double precision whether these balls share a point")
+            raise ArithmeticError("could not decide in double precision whether these balls share a point")
         # Between the examples a point is nearer to all of them, in each coordinate.
         between = np.clip(found, centres.min(axis=0), centres.max(axis=0))
         return self._rounded(between, centres, radii)
@@ -279,7 +279,7 @@ class GaugeBall(ConvexAdversary):
 
     @abc.abstractmethod
     def _body_of(self, x: npt.NDArray[Any], radius: Fraction) -> Body:
-        """Return the ball of this norm around x with a radius in units of the data."""
+        """Return the ball of this norm around x with a radius in data units."""
 
     def body(self, x: npt.NDArray[Any], position: int) -> Body:
         """Return the neighbourhood of the example x, which stands at `position` in the data set."""
