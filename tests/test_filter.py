@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from isas import ISAS
 
-from lossfloor import exact
+from lossfloor import _core, exact
 from lossfloor.distances import PairSweep, Radii, sweep
 from lossfloor.distances.filter import FilterRadii, ProjectionFilter, rough_cost
 
@@ -130,7 +130,7 @@ def test_the_filter_is_not_asked_where_it_cannot_help(monkeypatch):
 
 
 @pytest.mark.parametrize("own", [False, True])
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint8] * _core.multiplies_bytes() + [np.int16, np.float32, np.float64])
 def test_the_rough_cost_tells_where_the_filter_pays(dtype, own):
     rng = np.random.default_rng(8)
     n, d = 400, 128
