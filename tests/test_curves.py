@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -314,3 +315,40 @@ def test_a_curve_with_open_pairs_says_bounds():
     exact = lf.curve(np.array([[1.0], [2.0]]), [0, 1], lf.Linf, eps=[0, 1]).summary()
     assert exact["status"] == "exact"
     assert "upper" not in exact
+
+
+class Twice(lf.L2):
+    """Means twice its budget by a radius, which only grows."""
+
+    budgets = ("eps",)
+
+    def __init__(self, eps: Any, unit: Any = 1) -> None:
+        super().__init__(2 * eps, unit)
+
+
+def test_a_radius_that_is_not_the_budget_gives_no_separation() -> None:
+    X, y = [[0.0], [1.0], [5.0]], [0, 1, 1]
+    curve = lf.curve(X, y, Twice, eps=[0.1, 0.5, 2])
+    assert curve.zero_one.tolist() == [lf.floor(X, y, lf.L2(2 * eps)).zero_one for eps in (0.1, 0.5, 2)]
+    assert np.isnan(curve.separation)
+    with pytest.raises(TypeError, match="eps_at needs a family"):
+        curve.eps_at(zero_one=0.1)
+
+
+class Quartic(lf.adversaries.NormBall):
+    """A norm ball that says what its budget is."""
+
+    name = "quartic"
+    budgets = ("eps",)
+
+    def __init__(self, eps: Any, unit: Any = 1) -> None:
+        super().__init__(Fraction(4), eps, unit)
+
+
+def test_a_norm_ball_of_ones_own_has_the_fast_curve() -> None:
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+    own, known = lf.curve(X, y, Quartic, eps=[0.2, 0.5]), lf.curve(X, y, lf.Lp, p=4, eps=[0.2, 0.5])
+    assert own.cross_entropy.tolist() == known.cross_entropy.tolist()
+    assert own.separation == known.separation
+    assert own.eps_at(zero_one=0.05) == known.eps_at(zero_one=0.05)

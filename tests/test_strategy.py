@@ -177,7 +177,7 @@ def test_examples_without_conflict_stay():
 def test_touching_in_a_point_that_is_no_double_is_an_error():
     # One third and two thirds: the only common point is 1/3, which no double is.
     attack = lf.floor([[0], [1]], [0, 1], lf.L1(["1/3", "2/3"])).attack()
-    with pytest.raises(ArithmeticError, match=r"examples 0 and 1: .* whose coordinates are doubles"):
+    with pytest.raises(ArithmeticError, match=r"examples 0 and 1: .* with double coordinates"):
         attack.sample()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from neighbourhoods import accepted, check_pairs, conflicts_of
 
+import lossfloor as lf
 from lossfloor.adversaries import L1, L2, Ellipsoid, Linf, Lp, NormBall, WeightedLp
 
 DTYPES = [np.uint8, np.int64, np.float32, np.float64]
@@ -196,7 +197,7 @@ def test_ties_of_very_different_radii() -> None:
 def test_balls_that_touch_where_no_double_is() -> None:
     adversary = L2(["1/3", "2/3"])
     assert adversary.conflict(np.array([0.0]), np.array([1.0]), index=np.arange(2))
-    with pytest.raises(ArithmeticError, match="none was found whose coordinates are doubles"):
+    with pytest.raises(ArithmeticError, match="no such point with double coordinates was found"):
         adversary.meet([[0.0], [1.0]], index=np.arange(2))
     assert L2(["1/3", "1/3"]).meet([[0.0], [1.0]], index=np.arange(2)) is None
 
@@ -271,3 +272,34 @@ def test_the_critical_radius_of_large_integers() -> None:
     X = np.array([[2**60, 0], [2**60 + 3, 4]])
     assert L2(1).critical_eps(X[:1], X[1:]).tolist() == [[2.5]]
     assert L1(1, unit=7).critical_eps(X[:1], X[1:]).tolist() == [[0.5]]
+
+
+@pytest.mark.parametrize(
+    ("adversary", "d", "expected"),
+    [
+        (L2(1), 1, "balls"),  # its proofs name a common point
+        (L2(1), 3, "balls"),
+        (L2("1e-40"), 3, "asking"),  # squares of radii would vanish
+        (L1(1), 1, "pairs"),
+        (L1(1), 3, "asking"),
+        (Linf(1), 3, "pairs"),
+        (Lp("inf", 1), 3, "pairs"),
+        (WeightedLp("inf", 2, 1), 3, "pairs"),
+        (WeightedLp(2, 2, 1), 3, "asking"),
+        (Ellipsoid([[2.0]], 1), 1, "pairs"),
+    ],
+    ids=str,
+)
+def test_how_several_balls_meet(adversary: Any, d: int, expected: str) -> None:
+    X = np.random.default_rng(0).normal(size=(6, d))
+    assert adversary.meets_by(adversary.as_data(X, 6)) == expected
+
+
+@pytest.mark.parametrize("make", [L1, lambda eps: Lp(3, eps), lambda eps: WeightedLp(2, 1, eps)])
+def test_intervals_of_any_norm_have_the_same_floor(make: Any) -> None:
+    rng = np.random.default_rng(5)
+    X, y = rng.integers(0, 40, (30, 1)), rng.integers(0, 4, 30)
+    known, floor = lf.floor(X, y, Linf(2)), lf.floor(X, y, make(2))
+    for loss in ("cross-entropy", "zero-one"):
+        assert floor.bounds(loss) == known.bounds(loss)
+    floor.verify()

@@ -92,7 +92,7 @@ def test_three_boxes() -> None:
 
 def test_an_interval_without_doubles() -> None:
     touching = Box([["1/3"], ["2/3"]], [["1/3"], ["2/3"]])
-    with pytest.raises(ArithmeticError, match="doubles"):
+    with pytest.raises(ArithmeticError, match="no such point with double coordinates was found"):
         touching.meet([[0.0], [1.0]], index=np.arange(2))
     assert Box(0, ["1/3", 0]).meet([[0.0, 1.0], [1.0, 1.0]]) is None
 

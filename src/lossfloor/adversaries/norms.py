@@ -25,6 +25,8 @@ from lossfloor.reporting.numbers import show_number
 class NormBall(GaugeBall):
     """Moves an example by at most `eps` in an l_p norm; what `L1`, `L2`, `Linf` and `Lp` share.
 
+    A class derived from this one that states its `budgets` promises that they are the radius it is made with.
+
     Parameters
     ----------
     order : Fraction or None

@@ -26,8 +26,8 @@ class SparseLinf(Adversary):
     k : int or array_like of shape (n,)
         Number of features that may change, common or one per example; at least 0.
     eps : number or array_like of shape (n,)
-        Largest change of a feature, common or one per example; at least 0, read as the decimal that
-        prints it.
+        Largest change of a feature, common or one per example; at least 0, read as its decimal
+        representation.
     unit : number, default 1
         How many data units make one unit of `eps`.
 

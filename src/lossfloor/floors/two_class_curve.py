@@ -232,7 +232,7 @@ def find_curve(
     codes = problem.codes
     sweep = balls[0].sweep(problem.data[codes == 0], problem.data[codes == 1])
     floors, nearest, seconds = _floors(problem, sweep, balls, progress)
-    if make is None:
+    if make is None or any(ball.eps != (eps,) for ball, eps in zip(balls, grid, strict=True)):
         return Curve(adversaries, grid, floors, math.nan, seconds, None)
     known = _Family(problem, make, sweep, balls[0].unit)
     separation = _separation(known, sweep.nearest() if nearest is None else nearest)
