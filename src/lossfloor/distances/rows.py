@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lossfloor import _core
+
 
 class Rows:
     """What the array ``data[places]`` would be, as far as `PairSweep` asks; that array is made where it must be.
@@ -41,3 +43,18 @@ class Rows:
     def part(self, start: int, stop: int) -> Rows:
         """Return some of the examples, without a copy."""
         return Rows(self.data, self.places[start:stop])
+
+
+def pairs_of(start: int, bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
+    """Return the pairs (left, right) of set bits."""
+    targets, counts = _core.set_bits(bits)
+    rows = np.repeat(np.arange(start, start + len(counts)), counts)
+    return np.stack([rows, targets.astype(np.intp)], axis=1)
+
+
+def set_bits(bits: npt.NDArray[np.uint64], pairs: npt.NDArray[np.uint32]) -> None:
+    """Set the bits of some pairs (row, column)."""
+    rows, columns = pairs[:, 0].astype(np.intp), pairs[:, 1].astype(np.uint64)
+    np.bitwise_or.at(
+        bits, (rows, (columns // np.uint64(64)).astype(np.intp)), np.uint64(1) << (columns % np.uint64(64))
+    )

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lossfloor import _core, exact
 from lossfloor.distances import routes
+from lossfloor.distances.exact_pairs import ExactPairs, distance_bounds
 from lossfloor.distances.filter import (
     DIMENSIONS,
     FilterRadii,
@@ -26,7 +27,7 @@ from lossfloor.distances.filter import (
     spaced,
 )
 from lossfloor.distances.rounding import ByteRounding, PreparedRounding
-from lossfloor.distances.rows import Rows
+from lossfloor.distances.rows import Rows, pairs_of, set_bits
 from lossfloor.exact import Order
 
 Bits = npt.NDArray[np.uint64]
@@ -79,7 +80,7 @@ class Radii:
         return self.left[i if len(self.left) > 1 else 0] + self.right[j if len(self.right) > 1 else 0]
 
 
-class PairSweep:
+class PairSweep(ExactPairs):
     """All pairs of left and right examples under one l_p norm.
 
     Parameters
@@ -102,9 +103,7 @@ class PairSweep:
     ) -> None:
         if not routes.looks_for_rows(order, left, right, isa):
             left, right = np.asarray(left), np.asarray(right)
-        self.order = order
-        self.left: Any = left
-        self.right: Any = right
+        super().__init__(order, left, right)
         self._isa = isa
         #: What the projection filter planned at its last use.
         self.plan: Plan | None = None
@@ -243,13 +242,13 @@ class PairSweep:
         for start, stop in self._chunks():
             if prepared is not None:
                 bits, doubtful = self._filtered(prepared, start, stop, radii)
-                _set_bits(bits, doubtful[self._decide(start, doubtful, radii)])
+                set_bits(bits, doubtful[self._decide(start, doubtful, radii)])
                 yield start, stop, bits
                 continue
             bits, doubtful = self._within(start, stop, radii)
             if self._too_doubtful(len(doubtful), stop - start):
                 bits, doubtful = self._within(start, stop, radii)
-            _set_bits(bits, doubtful[self._decide(start, doubtful, radii)])
+            set_bits(bits, doubtful[self._decide(start, doubtful, radii)])
             yield start, stop, bits
 
     def _within(self, start: int, stop: int, radii: Radii) -> tuple[Bits, npt.NDArray[np.uint32]]:
@@ -374,45 +373,6 @@ class PairSweep:
         keys = steps.max(axis=1) if self.order is None else (steps**self.order.numerator).sum(axis=1)
         return keys.astype(np.float64), keys.astype(np.float64)
 
-    def at_most(self, i: int, j: int, radius: Fraction) -> bool:
-        """Tell whether left example `i` and right example `j` are at most `radius` apart, in exact arithmetic."""
-        steps, exponent = exact.differences(self.left[i], self.right[j])
-        return exact.norm_at_most(steps, exponent, self.order, radius)
-
-    @functools.cached_property
-    def _key_exponent(self) -> int:
-        """Keys of powers count in ``2**_key_exponent``: 0, or where powers are long what makes all entries whole."""
-        if self._keys_are_distances or (self.order is not None and self.order <= 16):
-            return 0
-        return min(_least_exponent(self.left), _least_exponent(self.right))
-
-    @property
-    def _keys_are_distances(self) -> bool:
-        """Tell whether keys are no powers of distances."""
-        return self.order is None or self.order == 1 or self.order.denominator > 1
-
-    def key(self, i: int, j: int) -> Fraction:
-        """Return a number that grows with the distance of a pair.
-
-        The distance itself for l1 and linf, its p-th power for an integer p, both exact; beyond 16 in a power of two
-        of this sweep, which `distance_of_key` knows.  For other p the distance, rounded: what it is above the largest
-        difference of a feature is right to a relative 2**-120.
-        """
-        steps, exponent = exact.differences(self.left[i], self.right[j])
-        if self.order is None or self._keys_are_distances:
-            return exact.norm_near(steps, exponent, self.order)
-        unit, p = self._key_exponent, self.order.numerator
-        if unit != 0:
-            up, down = max(0, exponent - unit), max(0, unit - exponent)  # the latter takes off zeros only
-            steps, exponent = [step << up >> down for step in steps], 0
-        return Fraction(sum(step**p for step in steps)) * exact.power_of_two(exponent) ** p
-
-    def distance_of_key(self, key: Fraction) -> float:
-        """Return the distance that belongs to a key as the nearest double; infinity if it is beyond all doubles."""
-        if self.order is None or self._keys_are_distances:
-            return exact.nearest_double(key)
-        return exact.nearest_root(key, self.order.numerator, exact.power_of_two(self._key_exponent))
-
     def nearest(self) -> tuple[int, int, Fraction]:
         """Find a pair at the smallest distance.
 
@@ -432,9 +392,9 @@ class PairSweep:
         pairs = np.stack(np.meshgrid(spaced(n, 64), spaced(m, 64), indexing="ij"), axis=-1).reshape(-1, 2)
         while True:
             _, _, key = self.nearest_of(pairs)
-            radius = self._radius_at_least(key)
+            radius = self.radius_at_least(key)
             pairs = np.concatenate(
-                [_pairs_of(start, bits) for start, _, bits in self.within(Radii((radius,), (Fraction(0),)))]
+                [pairs_of(start, bits) for start, _, bits in self.within(Radii((radius,), (Fraction(0),)))]
             )
             some = pairs[spaced(len(pairs), _PAIRS_AT_ONCE)]
             # Few pairs, or many at what may well be the smallest distance: look at all of them.
@@ -458,14 +418,6 @@ class PairSweep:
         keyed = [(self.key(i, j), i, j) for i, j in candidates.tolist()]
         key, i, j = min(keyed)
         return i, j, key
-
-    def _radius_at_least(self, key: Fraction) -> Fraction:
-        """Return a rational radius that reaches pairs of this key, and hardly farther."""
-        if self.order is None or self._keys_are_distances:
-            if self.order is None or self.order == 1:
-                return key
-            return exact.shortened(key * (1 + Fraction(1, 2**100)))  # it is rounded
-        return exact.root_at_least(key, self.order) * exact.power_of_two(self._key_exponent)
 
     def levels(self, thresholds: Sequence[Fraction]) -> Iterator[tuple[int, int, Levels]]:
         """Yield for successive rows the place of each distance among ascending thresholds.
@@ -527,31 +479,6 @@ def _data_and_places(rows: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | No
     return (rows.data, rows.places) if isinstance(rows, Rows) else (rows, None)
 
 
-def _pairs_of(start: int, bits: Bits) -> npt.NDArray[np.intp]:
-    """Return the pairs (left, right) of set bits."""
-    targets, counts = _core.set_bits(bits)
-    rows = np.repeat(np.arange(start, start + len(counts)), counts)
-    return np.stack([rows, targets.astype(np.intp)], axis=1)
-
-
-def _set_bits(bits: Bits, pairs: npt.NDArray[np.uint32]) -> None:
-    rows, columns = pairs[:, 0].astype(np.intp), pairs[:, 1].astype(np.uint64)
-    np.bitwise_or.at(
-        bits, (rows, (columns // np.uint64(64)).astype(np.intp)), np.uint64(1) << (columns % np.uint64(64))
-    )
-
-
-def _least_exponent(side: npt.NDArray[Any]) -> int:
-    """Return an e of which all entries are known to be whole multiples of ``2**e``."""
-    if side.dtype.kind != "f":
-        return 0
-    least = 1100  # beyond all doubles
-    for start in range(0, len(side), _PAIRS_AT_ONCE):
-        piece = side[start : start + _PAIRS_AT_ONCE].astype(np.float64)
-        least = min(least, int(np.frexp(piece)[1].min(initial=least, where=piece != 0)))
-    return least - 53
-
-
 def _as_doubles(
     radii: tuple[Fraction, ...], scale: Fraction, start: int, stop: int, count: int
 ) -> npt.NDArray[np.float64]:
@@ -565,82 +492,3 @@ def _as_doubles(
 def _finite(value: Fraction) -> float:
     """Round to a double; a radius beyond them all is as good as one beyond all data (below 2^962, see the routes)."""
     return float(min(value, Fraction(2) ** 1000))
-
-
-def distance_bounds(
-    order: Order, a: npt.NDArray[Any], b: npt.NDArray[Any], shift: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Bound the l_p distances of ``a[i]`` and ``b[i]``, times ``2**-shift``, in double precision.
-
-    Parameters
-    ----------
-    order : Fraction or None
-    a, b : ndarray, shape (n, d)
-    shift : int
-        At least 0, and such that no difference is above 2**961 when it is scaled.
-
-    Returns
-    -------
-    low, high : ndarray of float64, shape (n,)
-
-    Notes
-    -----
-    The distance is ``m s^(1/p)``, where m is the largest step and s, the sum of the p-th powers of the steps in
-    proportion to m, lies between 1 and d, so that no power overflows and those that underflow do not matter: together
-    they are below d 2^-1074.  Roundings (u = 2^-53): 3 in each proportion, hence 3 p in its power, which costs 8 more,
-    and 1 if p is no double (``y |log y| < 1`` for y <= 1); d in the sum; a p-th of all that in the root, which costs 8
-    more and log d / p for its exponent; 2 for m.  That is below 20 + 3 d / p.  Entries lose 2^-1075 at most when they
-    are scaled, whole numbers of 2^53 and more 2^-53 of themselves when they become doubles, and by the triangle
-    inequality distances lose no more than entries together.
-    """
-    d = a.shape[1]
-    left, right = (np.ldexp(side.astype(np.float64), -shift) for side in (a, b))
-    with np.errstate(under="ignore"):
-        steps = np.abs(left - right)
-        largest = steps.max(axis=1)
-        if order is None:
-            norms, roundings = largest, 4.0
-        elif order == 1:
-            norms, roundings = steps.sum(axis=1), d + 4.0
-        else:
-            p = float(order)
-            steps /= np.where(largest > 0, largest, 1.0)[:, None]
-            sums = np.einsum("ij,ij->i", steps, steps) if order == 2 else (steps**p).sum(axis=1)
-            norms, roundings = largest * (np.sqrt(sums) if order == 2 else sums ** (1 / p)), 20 + 3 * d / p
-        lost = np.zeros(len(a))
-        for side, values in ((a, left), (b, right)):
-            if side.dtype.kind in "iu" and side.dtype.itemsize == 8:
-                sizes = np.abs(values).max(axis=1)
-                lost += np.where(sizes >= math.ldexp(1.0, 53 - shift), d * sizes * 2.0**-52, 0.0)
-        if shift > 0:
-            lost += d * 2.0**-1070
-        relative = 1.01 * routes.gamma(roundings, 2.0**-53)
-        # What is below all normal doubles is rounded by more than a part of itself: hence one double further.
-        low = np.nextafter(norms * (1 - relative) - lost, -np.inf)
-        return low, np.nextafter(norms * (1 + relative) + lost, np.inf)
-
-
-def paired_within(
-    order: Order,
-    a: npt.NDArray[Any],
-    b: npt.NDArray[Any],
-    radius_of: Callable[[int], Fraction],
-) -> npt.NDArray[np.bool_]:
-    """Tell row by row whether ``a[i]`` and ``b[i]`` are at most ``radius_of(i)`` apart, exactly.
-
-    Parameters
-    ----------
-    order : Fraction or None
-    a, b : ndarray, shape (n, d)
-    radius_of : callable
-        The radius of row i.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-    """
-    answer = np.empty(len(a), dtype=np.bool_)
-    for i in range(len(a)):
-        steps, exponent = exact.differences(a[i], b[i])
-        answer[i] = exact.norm_at_most(steps, exponent, order, radius_of(i))
-    return answer
