@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-#: Called as work goes on: name of the stage, how much is done, how much there is.
+#: Called during the work: name of the stage, amount done, total amount.
 Progress = Callable[[str, int, int], None]
 
 Doubles = npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ class CertificateError(LossfloorError):
 
 
 class DatasetNotFoundError(LossfloorError, FileNotFoundError):
-    """A data set is not on this machine; the message says where it was sought and how to get it."""
+    """A data set is not on this machine; the message says where it was searched for and how to get it."""
 
 
 class MissingDependencyError(LossfloorError, ImportError):

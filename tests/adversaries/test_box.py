@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neighbourhoods import check_pairs, conflicts_of
+from support.neighbourhoods import check_pairs, conflicts_of
 
 from lossfloor.adversaries import Box, Linf, WeightedLp
 from lossfloor.adversaries.geometry.deciding import Ends

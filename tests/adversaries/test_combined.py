@@ -10,7 +10,7 @@ from typing import Any
 import cvxpy
 import numpy as np
 import pytest
-from neighbourhoods import accepted, check_pairs, conflicts_of
+from support.neighbourhoods import accepted, check_pairs, conflicts_of
 
 import lossfloor as lf
 from lossfloor import conflicts

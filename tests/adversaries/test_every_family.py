@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from family_oracles import ORACLES
-from neighbourhoods import check_pairs, conflicts_of, unpacked
+from support.family_oracles import ORACLES
+from support.neighbourhoods import check_pairs, conflicts_of, unpacked
 
 import lossfloor as lf
 from lossfloor import certificates

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neighbourhoods import check_pairs, conflicts_of
 from rapidfuzz.distance import Levenshtein
+from support.neighbourhoods import check_pairs, conflicts_of
 
 from lossfloor.adversaries import EditDistance, Substitution
 from lossfloor.adversaries.edit_distance import edit_distance

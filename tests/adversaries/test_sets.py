@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neighbourhoods import check_pairs, conflicts_of
 from scipy import ndimage, sparse
+from support.neighbourhoods import check_pairs, conflicts_of
 
 from lossfloor.adversaries import CustomAdversary, FiniteSets, Geometric, Hamming, SparseLinf
 from lossfloor.adversaries.geometry import few_changes

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loss_cases import CLOSED, WITH_COSTS, Array
+from support.loss_cases import CLOSED, WITH_COSTS, Array
 
 from lossfloor.losses import Brier, Convex, Costs, CrossEntropy, Loss, Spherical, ZeroOne
 

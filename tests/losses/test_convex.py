@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loss_cases import EPS, Array, expected, many_posteriors, numeric_minimum
+from support.loss_cases import EPS, Array, expected, many_posteriors, numeric_minimum
 
 from lossfloor.losses import Brier, Convex, CrossEntropy, Spherical, ZeroOne
 

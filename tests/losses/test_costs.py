@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loss_cases import CLOSED, EPS
+from support.loss_cases import CLOSED, EPS
 
 from lossfloor.losses import Brier, Costs, CrossEntropy, Loss, ZeroOne
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from loss_cases import CLOSED, Array
+from support.loss_cases import CLOSED, Array
 
 from lossfloor.losses import Brier, Convex, Costs, CrossEntropy, Loss, Spherical, ZeroOne, resolve
 

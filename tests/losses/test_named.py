@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loss_cases import CLOSED, EDGES, EPS, WITH_COSTS, expected, many_posteriors, numeric_minimum
+from support.loss_cases import CLOSED, EDGES, EPS, WITH_COSTS, expected, many_posteriors, numeric_minimum
 
 from lossfloor.losses import Brier, Convex, Costs, CrossEntropy, Loss, Spherical, ZeroOne
 

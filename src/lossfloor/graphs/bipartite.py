@@ -17,7 +17,7 @@ _FORMAT = "lossfloor-conflicts-1"
 
 
 def prefers_lists(n_edges: int, n_left: int, n_right: int) -> bool:
-    """Tell whether a graph of this size is smaller, and faster to solve, as lists than as bits."""
+    """Return whether a graph of this size is smaller, and faster to solve, as lists than as bits."""
     return n_edges * 64 < n_left * n_right
 
 

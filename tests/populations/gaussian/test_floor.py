@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from mixtures import FAMILIES, SHAPES, Mixture, random_covariance, random_mixture
 from scipy import optimize, special
+from support.mixtures import FAMILIES, SHAPES, Mixture, random_covariance, random_mixture
 
 import lossfloor as lf
 from lossfloor.adversaries import Box, Hamming

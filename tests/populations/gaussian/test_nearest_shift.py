@@ -9,8 +9,8 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 import pytest
-from mixtures import SHAPES, Capsule, random_covariance
 from scipy import optimize
+from support.mixtures import SHAPES, Capsule, random_covariance
 
 import lossfloor as lf
 from lossfloor.adversaries import Box, Ellipsoid, Intersection, SparseLinf, WeightedLp

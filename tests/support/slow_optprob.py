@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from fractions import Fraction
 
-from graphs import Case
+from support.graphs import Case
 
 Partition = tuple[list[int], list[int], list[tuple[int, int]]]
 

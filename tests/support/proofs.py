@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from graphs import Case
 
 from lossfloor import certificates
 from lossfloor.solvers import Blocks
+from support.graphs import Case
 
 Partition = tuple[list[int], list[int], list[tuple[int, int]]]
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy_route
-from graphs import Case
-from proofs import assert_proved, partition_of
+from support import scipy_route
+from support.graphs import Case
+from support.proofs import assert_proved, partition_of
 
 import lossfloor as lf
 from lossfloor.solvers import solve
 
-DATA = Path(__file__).parent / "data"
-ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

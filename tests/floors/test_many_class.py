@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypergraphs import all_conflicts, discs_meet, smallest_loss
+from support.hypergraphs import all_conflicts, discs_meet, smallest_loss
 
 import lossfloor as lf
 from lossfloor.adversaries import Adversary

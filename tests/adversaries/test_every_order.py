@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from brute_force import AllPairs, unpack
+from support.brute_force import AllPairs, unpack
 
 import lossfloor as lf
 from lossfloor import exact

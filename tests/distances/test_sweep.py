@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from brute_force import AllPairs, Order, unpack
-from isas import ISAS
+from support.brute_force import AllPairs, Order, unpack
+from support.isas import ISAS
 
 from lossfloor import _core
 from lossfloor.distances import PairSweep, Radii, Rows, paired_within, sweep

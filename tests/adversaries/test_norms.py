@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from brute_force import AllPairs, unpack
+from support.brute_force import AllPairs, unpack
 
 import lossfloor as lf
 from lossfloor.adversaries import BitRows, from_config

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from graphs import Case
 from scipy import sparse
 from scipy.sparse import csgraph
+
+from support.graphs import Case
 
 Partition = tuple[list[int], list[int], list[tuple[int, int]]]
 

@@ -1,6 +1,6 @@
 """Some sixty answers of the public face, as numbers and digests: what a change of the house must not change.
 
-    python tests/helpers/golden_cases.py > tests/golden/answers.json
+    python tests/support/golden_cases.py > tests/golden/answers.json
 
 Two classes, curves, attacks and Gaussian floors have to agree bit for bit.  Of many classes the bounds have to overlap
 and to be as near to each other as was asked, and the certificates have to verify.

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brute_force import unpack
-from graphs import random_cases
 from scipy import sparse
+from support.brute_force import unpack
+from support.graphs import random_cases
 
 import lossfloor as lf
 from lossfloor import ConflictGraph, conflicts

@@ -7,8 +7,9 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
-from graphs import Case
 from scipy import sparse
+
+from support.graphs import Case
 
 #: Losses as cvxpy writes them, each convex and decreasing in q.
 LOSSES: dict[str, Callable[[Any], Any]] = {

@@ -16,14 +16,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import convex
 import numpy as np
 import pytest
-import slow_optprob
-from graphs import Case, random_case, random_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from support import convex, slow_optprob
+from support.graphs import Case, random_case, random_cases
 
 import lossfloor as lf
 from lossfloor import losses

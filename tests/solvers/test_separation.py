@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypergraphs import all_conflicts
-from isas import ISAS
+from support.hypergraphs import all_conflicts
+from support.isas import ISAS
 
 import lossfloor as lf
 from lossfloor.conflicts.many_class import NO

@@ -12,7 +12,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from hypergraphs import all_conflicts, smallest_loss
+from support.hypergraphs import all_conflicts, smallest_loss
 
 import lossfloor as lf
 from lossfloor.certificates import MulticlassCertificate, check_multiclass

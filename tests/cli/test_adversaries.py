@@ -18,7 +18,7 @@ from lossfloor.adversaries import FAMILIES
 from lossfloor.cli.app import app
 
 N = 20
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def run(*arguments: str | Path) -> Result:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypergraphs import all_conflicts, discs_meet, smallest_loss
+from support.hypergraphs import all_conflicts, discs_meet, smallest_loss
 from typer.testing import CliRunner
 
 import lossfloor as lf

@@ -9,16 +9,14 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 
-import convex
 import numpy as np
 import pytest
-import scipy_route
-import slow_optprob
-from graphs import Case, random_case, random_cases
 from hypothesis import given
 from hypothesis import strategies as st
-from isas import ISAS
-from proofs import assert_proved, partition_of
+from support import convex, scipy_route, slow_optprob
+from support.graphs import Case, random_case, random_cases
+from support.isas import ISAS
+from support.proofs import assert_proved, partition_of
 
 from lossfloor import ConflictGraph, _core, losses
 from lossfloor.solvers import Blocks, solve

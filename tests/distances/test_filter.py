@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from isas import ISAS
+from support.isas import ISAS
 
 from lossfloor import _core, exact
 from lossfloor.distances import PairSweep, Radii, sweep

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brute_force import AllPairs
-from graphs import Case, random_case
 from scipy import sparse
+from support.brute_force import AllPairs
+from support.graphs import Case, random_case
 
 import lossfloor as lf
 from lossfloor import certificates

@@ -599,7 +599,7 @@ def test_version_and_help() -> None:
 
 def _documented() -> set[str]:
     """Names in backquotes in the first column of a table of keys or arrays."""
-    text = (Path(__file__).parent.parent / "docs" / "result-files.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "result-files.md").read_text()
     families = re.search(r"^\| `name` \| other keys \|\n(\|.*\n)+", text, flags=re.MULTILINE)
     assert families is not None
     text = text.replace(families.group(), "")
@@ -626,7 +626,7 @@ def test_every_key_is_documented(tmp_path: Path) -> None:
     for path in (saved, soft, tmp_path / "many.npz"):
         with np.load(path) as arrays:
             keys |= {re.sub("^(cross_entropy|zero_one)_", "LOSS_", name) for name in arrays}
-    # A rejected proof has the first, floors with bounds the second (see test_cli_adversaries.py), curves of functions
+    # A rejected proof has the first, floors with bounds the second (see test_adversaries.py), curves of functions
     # the third.
     assert keys | {"reason", "upper", "adversaries"} == _documented()
 
