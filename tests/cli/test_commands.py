@@ -418,7 +418,7 @@ MISTAKES = {
     "grid and list": (["curve", *DIGITS, "--l2", "--eps", "1", "--eps-to", "2"], "leave out"),
     "grid backwards": (
         ["curve", *DIGITS, "--l2", "--eps-from", "2", "--eps-to", "1"],
-        "more than --eps-from",
+        "greater than --eps-from",
     ),
     "grid of one": (["curve", *DIGITS, "--l2", "--eps-to", "1", "--points", "1"], "at least 2"),
     "grid of letters": (["curve", *DIGITS, "--l2", "--eps-to", "x"], "'--eps-to' must be a number"),
