@@ -77,9 +77,9 @@ class _News:
     Attributes
     ----------
     rows : Constraints
-        Violated conflicts that are new.
+        Violated conflicts to add; none if all of them are known.
     news : int
-        Their number, and that of known ones that come back into the master problem.
+        Their number, or that of known ones that come back into the master problem.
     most, unfinished
         As `Found` has them.
     """
@@ -227,12 +227,18 @@ class CuttingPlanes:
         return _News(rows, len(rows) + woken, found.most, found.unfinished)
 
     def _unknown(self, rows: Constraints) -> tuple[Constraints, int]:
-        """Leave out the rows that are at hand; return how many of those had been left out of the master problem."""
+        """Return what to add of the rows that a search has found, and how many come into the master problem.
+
+        As long as some do, the others are added as well: a row that stands twice gets twice the step, which the
+        first-order method gains from.  Without any, rows that had been left out of the master problem come back.
+        """
         keys = self._keys(rows)
-        known = np.isin(keys, self.keys)
-        woken = np.isin(self.keys, keys[known]) & (self.idle >= _IDLE_ROUNDS)
+        known = _are_in(keys, self.keys)
+        if not known.all():
+            return rows, len(rows)
+        woken = _are_in(self.keys, keys) & (self.idle >= _IDLE_ROUNDS)
         self.idle[woken] = 0
-        return rows.kept(~known), int(np.count_nonzero(woken))
+        return Constraints.none(), int(np.count_nonzero(woken))
 
     def _keys(self, rows: Constraints) -> npt.NDArray[np.uint64]:
         """Return a number for each row by which it is recognised: two rows that share one are taken for the same."""
@@ -414,6 +420,15 @@ class CuttingPlanes:
             math.inf,
         )
         return sure.kept(found > 0), found[found > 0]
+
+
+def _are_in(keys: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Return which keys are among others; several times as fast as `numpy.isin` for numbers like these."""
+    if len(others) == 0:
+        return np.zeros(len(keys), dtype=np.bool_)
+    ordered = np.sort(others)
+    found: npt.NDArray[np.bool_] = ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys
+    return found
 
 
 def _finest(gap: float, weight: Doubles) -> float:
