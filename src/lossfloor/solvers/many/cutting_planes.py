@@ -36,6 +36,8 @@ from lossfloor.solvers.many.solution import LEAST_COMPONENT, Goal, Solution
 
 #: Rounds without anything new, and rounds in all, in which the bounds may fail to get closer by a thousandth.
 _IDLE_SEARCHES, _STALLED_ROUNDS = 40, 400
+#: After so many rounds linear programs are tried where components are small: a steep loss can make rounds many.
+_TRY_PROGRAMS = 60
 #: Constraints that carry no weight for so many rounds in a row are left out; they come back when they are violated.
 _IDLE_ROUNDS = 3
 #: After so many they are forgotten.
@@ -163,6 +165,11 @@ class CuttingPlanes:
             solved = exhausted and self.at is self.q and self._solved_well(gap)
             if why is None and solved and stage.above <= _finest(gap, self.weight):
                 why = "all that is left between the bounds is rounding"
+            if why is None and self.rounds == _TRY_PROGRAMS and most_degree == self.graph.n_classes:
+                rows, z, open_still = self._final(most_degree, gap, goal, "not finished")
+                if not open_still:
+                    self.report(1.0)
+                    return self._solution(rows, z, "")
             if why is None:
                 coarse = stage.degree < most_degree
                 self._plan(stage, found, most_degree, gap)
