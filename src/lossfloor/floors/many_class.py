@@ -18,7 +18,7 @@ from lossfloor import certificates, losses
 from lossfloor._checks import must
 from lossfloor._files import read_arrays
 from lossfloor._types import Doubles, Integers, Progress
-from lossfloor.adversaries import Adversary
+from lossfloor.adversaries import Adversary, from_config
 from lossfloor.attacks.many_class import Labelled, MulticlassAttack
 from lossfloor.conflicts.many_class import CommonPointRule, build, meeting_test
 from lossfloor.floors.about import About
@@ -260,8 +260,7 @@ class MulticlassFloor(BaseFloor):
         matrix = None if adversary is None else adversary.matrix
         meets = None
         if matrix is None:
-            data, known = self._given(X, adversary)
-            meets = meeting_test(known, data, self.n_examples)
+            meets = meeting_test(adversary or from_config(self._adversary), X, self.n_examples)
         return certificates.check_multiclass(self.certificate(loss), X, y, matrix=matrix, meets=meets)
 
     # The adversary's side.

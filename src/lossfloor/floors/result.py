@@ -283,12 +283,6 @@ class BaseFloor(abc.ABC):
 
     # The data it was made from, or the same given again.
 
-    def _given(self, X: Any, adversary: Adversary | None) -> tuple[Any, Adversary]:
-        """Return the data and the adversary: what the caller gives, else what the floor was made from."""
-        known = self._source or (None, None, None)
-        X = known[0] if X is None else X
-        return X, adversary or known[2] or from_config(self._adversary)
-
     def _given_for_proof(self, X: Any, y: Any, adversary: Adversary | None) -> tuple[Any, Any, Adversary | None]:
         """Return the data for `verify`, and the adversary where one is at hand."""
         by_matrix = self._adversary.get("name") == "precomputed"
@@ -304,10 +298,11 @@ class BaseFloor(abc.ABC):
         """Return the data and the adversary for `attack`."""
         if self._source is None and X is None:
             raise ValueError(must("X", "given, since this floor was read from a file", X))
-        X, adversary = self._given(X, adversary)
+        known = self._source or (None, None, None)
+        adversary = adversary or known[2] or from_config(self._adversary)
         if not self._is_against(adversary):
             raise ValueError(must("adversary", "that of this floor", adversary))
-        return X, adversary
+        return known[0] if X is None else X, adversary
 
     def _is_against(self, adversary: Adversary) -> bool:
         """Return whether an adversary is that of this floor.
